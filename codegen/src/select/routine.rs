@@ -80,6 +80,21 @@ impl Routines {
         renamed
     }
 
+    /// How many there are: a mark to go back to.
+    pub(crate) fn mark(&self) -> usize {
+        self.by_symbol.len()
+    }
+
+    /// Takes out those that came after a mark.
+    pub(crate) fn since(&mut self, mark: usize) -> Routines {
+        Routines { by_symbol: self.by_symbol.split_off(mark) }
+    }
+
+    /// Puts back what was taken out.
+    pub(crate) fn put_back(&mut self, taken: Routines) {
+        self.by_symbol.extend(taken.by_symbol);
+    }
+
     /// Makes them in another way: `way` becomes part of their keys, and programs do with so many vector registers if they
     /// can.
     pub(crate) fn limit(&mut self, way: &str, registers: Option<u32>) {

@@ -27,14 +27,15 @@ const FLAT_UNIT: i64 = 4096;
 /// The longest prefix of `run` that can be computed row by row.
 pub(crate) fn rows(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let most = (1..=run.len()).find(|len| !plausible(s, run[*len - 1])).map_or(run.len(), |it| it - 1);
-    let before = run.first().filter(|it| is_short(s, it)).map(|_| s.routines.clone());
+    let mark = s.routines.mark();
     let found = (1..=most).rev().find_map(|len| prefix(s, &run[..len]))?;
-    if let (1, Some(before)) = (found.stages, before) {
-        let own = std::mem::replace(&mut s.routines, before);
+    if found.stages == 1 && is_short(s, run[0]) {
+        let own = s.routines.since(mark);
         if let Some(short) = written_out(s, run[0]) {
             return Some(short);
         }
-        s.routines = own;
+        s.routines.since(mark);
+        s.routines.put_back(own);
     }
     Some(found)
 }

@@ -220,7 +220,7 @@ struct Strip<'a> {
 impl Strip<'_> {
     /// The stage in pieces of its innermost axis.
     fn pieces(&self, s: &mut Selector<'_>, cuts: &[i64]) -> Option<Match> {
-        let routines = s.routines.clone();
+        let mark = s.routines.mark();
         let pieces = |s: &mut Selector<'_>| {
             let piece = |it: &[i64]| {
                 let piece = Some(Piece::of(it));
@@ -229,7 +229,7 @@ impl Strip<'_> {
             cuts.windows(2).map(piece).collect::<Option<Vec<Match>>>()
         };
         let Some(mut found) = pieces(s) else {
-            s.routines = routines;
+            s.routines.since(mark);
             return None;
         };
         // Threads divide rows, of which all pieces have the same.

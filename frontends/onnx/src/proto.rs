@@ -3,6 +3,8 @@
 //! Field numbers are those of ONNX IR version 13; documentation strings and quantisation annotations are
 //! skipped as unknown fields. Weights decode to slices of the input buffer and are not copied.
 
+pub mod attribute;
+
 use prost::Message;
 use prost::bytes::Bytes;
 

@@ -591,12 +591,7 @@ fn recurrent_layers_that_do_not_fit_are_refused() {
         let layer = node("RNN", &["x", "w", "r", "", "l"], &["y"], attributes);
         model(22, graph(inputs, vec![lengths], vec![layer], &["y"]))
     };
-    let names = |list: &[&str]| AttributeProto {
-        name: "activations".into(),
-        strings: list.iter().map(|it| it.as_bytes().to_vec().into()).collect(),
-        kind: attribute_type::STRINGS,
-        ..AttributeProto::default()
-    };
+    let names = |list: &[&str]| texts("activations", list);
     assert!(run(layer(vec![names(&["LeakyRelu"])], &[4, 0])).is_ok());
     refused(layer(vec![names(&["Swish"])], &[4, 4]), "the activation `Swish` is not known");
     refused(layer(vec![names(&["Tanh", "Relu", "Tanh"])], &[4, 4]), "there are 3 activations, not 1");

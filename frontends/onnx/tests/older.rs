@@ -247,12 +247,7 @@ fn experiments_of_the_first_versions_are_read() {
     same(node_of(1, "ScaledTanh", two(2.0, 0.5), std::slice::from_ref(&x)), &[2], &curve(f64::tanh));
     let softplus = |it: f64| it.exp().ln_1p();
     same(node_of(1, "ParametricSoftplus", two(2.0, 0.5), std::slice::from_ref(&x)), &[2], &curve(softplus));
-    let bias = AttributeProto {
-        name: "bias".into(),
-        floats: vec![1.0, 2.0],
-        kind: attribute_type::FLOATS,
-        ..AttributeProto::default()
-    };
+    let bias = floats("bias", &[1.0, 2.0]);
     let scaled: Vec<f64> = (-8..16).map(|it| 2.0 * f64::from(it) + if it < 4 { 1.0 } else { 2.0 }).collect();
     same(node_of(1, "ImageScaler", vec![float("scale", 2.0), bias], &[image()]), &[1, 2, 3, 4], &scaled);
     let middle = [-7.0, -6.0, -3.0, -2.0, 5.0, 6.0, 9.0, 10.0];

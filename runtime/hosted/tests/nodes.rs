@@ -1,38 +1,14 @@
 //! Nodes of ONNX: what the reference interpreter, code of the legacy path and code of the dataflow path make of them.
 
 use orogen::ir::types::TensorData as Data;
+use orogen::onnx::proto::attribute::{floats, int, ints, text, texts};
 use orogen::onnx::proto::{
     AttributeProto, DimensionProto, GraphProto, MapTypeProto, ModelProto, NodeProto, OperatorSetIdProto,
-    TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto, attribute_type, data_type,
+    TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto, attribute, data_type,
 };
 use orogen::prelude::*;
 use orogen::reference::{Value, eval_function};
 use orogen::tensors::{to_data, to_tensor};
-
-fn named(name: &str, kind: i32) -> AttributeProto {
-    AttributeProto { name: name.into(), kind, ..AttributeProto::default() }
-}
-
-fn text(name: &str, it: &str) -> AttributeProto {
-    AttributeProto { s: it.as_bytes().to_vec().into(), ..named(name, attribute_type::STRING) }
-}
-
-fn texts(name: &str, list: &[&str]) -> AttributeProto {
-    let strings = list.iter().map(|it| it.as_bytes().to_vec().into()).collect();
-    AttributeProto { strings, ..named(name, attribute_type::STRINGS) }
-}
-
-fn int(name: &str, i: i64) -> AttributeProto {
-    AttributeProto { i, ..named(name, attribute_type::INT) }
-}
-
-fn ints(name: &str, list: &[i64]) -> AttributeProto {
-    AttributeProto { ints: list.to_vec(), ..named(name, attribute_type::INTS) }
-}
-
-fn floats(name: &str, list: &[f32]) -> AttributeProto {
-    AttributeProto { floats: list.to_vec(), ..named(name, attribute_type::FLOATS) }
-}
 
 fn tensor(name: &str, data_type: i32, list: &[i32]) -> AttributeProto {
     let tensor = TensorProto {
@@ -41,7 +17,7 @@ fn tensor(name: &str, data_type: i32, list: &[i32]) -> AttributeProto {
         int32_data: list.to_vec(),
         ..TensorProto::default()
     };
-    AttributeProto { t: Some(tensor), ..named(name, attribute_type::TENSOR) }
+    attribute::tensor(name, tensor)
 }
 
 fn strings(dims: &[u64], list: &[&str]) -> Data {

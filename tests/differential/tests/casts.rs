@@ -49,12 +49,7 @@ fn casts(op: &str, x: &TensorData, admits: &dyn Fn(DType) -> bool) -> Result<Mod
         for operand in ["x", "c"] {
             let result = format!("{operand}_{}", to.name());
             let mut node = plain_node("", op, &[operand], &[&result]);
-            node.attribute.push(AttributeProto {
-                name: "to".into(),
-                i: i64::from(number(to)),
-                kind: attribute_type::INT,
-                ..AttributeProto::default()
-            });
+            node.attribute.push(attribute::int("to", i64::from(number(to))));
             graph.node.push(node);
             graph.output.push(ValueInfoProto { name: result, r#type: None });
         }

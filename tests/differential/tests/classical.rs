@@ -5,18 +5,10 @@ mod single;
 
 use anyhow::Result;
 use orogen_ir::types::{DType, TensorData};
-use orogen_onnx::proto::{AttributeProto, attribute_type};
-use protos::{int, ints};
+use orogen_onnx::proto::AttributeProto;
+use orogen_onnx::proto::attribute::floats;
+use protos::{int, ints, texts};
 use single::{check_outputs, given, numbers, text};
-
-fn floats(name: &str, list: Vec<f32>) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        floats: list,
-        kind: attribute_type::FLOATS,
-        ..AttributeProto::default()
-    }
-}
 
 /// Small whole numbers of both signs.
 fn list(count: usize) -> Vec<f32> {
@@ -63,20 +55,15 @@ fn trees(count: i64, depth: u32, columns: i64, targets: i64) -> Vec<AttributePro
         ints("nodes_treeids", &tree_ids),
         ints("nodes_nodeids", &ids),
         ints("nodes_featureids", &features),
-        floats("nodes_values", values),
-        AttributeProto {
-            name: "nodes_modes".into(),
-            strings: modes.iter().map(|it| it.as_bytes().to_vec().into()).collect(),
-            kind: attribute_type::STRINGS,
-            ..AttributeProto::default()
-        },
+        floats("nodes_values", &values),
+        texts("nodes_modes", &modes),
         ints("nodes_truenodeids", &yes),
         ints("nodes_falsenodeids", &no),
         ints("nodes_missing_value_tracks_true", &missing),
         ints("target_treeids", &leaves[0]),
         ints("target_nodeids", &leaves[1]),
         ints("target_ids", &leaves[2]),
-        floats("target_weights", weights),
+        floats("target_weights", &weights),
         int("n_targets", targets),
     ]
 }
@@ -114,8 +101,8 @@ fn linear_models_and_vectors() -> Result<()> {
     let linear = |transform: &str, classes: usize| {
         let labels: Vec<i64> = (0..classes.max(2) as i64).map(|it| it * 10).collect();
         vec![
-            floats("coefficients", list(4 * classes)),
-            floats("intercepts", list(classes)),
+            floats("coefficients", &list(4 * classes)),
+            floats("intercepts", &list(classes)),
             ints("classlabels_ints", &labels),
             text("post_transform", transform),
         ]
@@ -127,19 +114,19 @@ fn linear_models_and_vectors() -> Result<()> {
         }
     }
     for kernel in ["LINEAR", "POLY", "RBF", "SIGMOID"] {
-        let kernel = [text("kernel_type", kernel), floats("kernel_params", vec![0.25, 0.5, 2.0])];
+        let kernel = [text("kernel_type", kernel), floats("kernel_params", &[0.25, 0.5, 2.0])];
         let mut attributes = vec![
-            floats("support_vectors", list(4 * 6)),
-            floats("coefficients", list(6)),
-            floats("rho", vec![0.5]),
+            floats("support_vectors", &list(4 * 6)),
+            floats("coefficients", &list(6)),
+            floats("rho", &[0.5]),
             int("n_supports", 6),
         ];
         attributes.extend(kernel.iter().cloned());
         check_outputs("ai.onnx.ml::SVMRegressor", &["y"], attributes, &x(), 1e-5)?;
         let mut attributes = vec![
-            floats("support_vectors", list(4 * 6)),
-            floats("coefficients", list(12)),
-            floats("rho", vec![0.5, -0.25, 0.125]),
+            floats("support_vectors", &list(4 * 6)),
+            floats("coefficients", &list(12)),
+            floats("rho", &[0.5, -0.25, 0.125]),
             ints("vectors_per_class", &[3, 1, 2]),
             ints("classlabels_ints", &[5, 6, 7]),
         ];
@@ -156,12 +143,12 @@ fn features() -> Result<()> {
         for norm in ["MAX", "L1", "L2"] {
             check_outputs("ai.onnx.ml::Normalizer", &["y"], vec![text("norm", norm)], &x(), 1e-6)?;
         }
-        let attributes = vec![floats("offset", list(4)), floats("scale", vec![0.5])];
+        let attributes = vec![floats("offset", &list(4)), floats("scale", &[0.5])];
         check_outputs("ai.onnx.ml::Scaler", &["y"], attributes, &x(), 0.0)?;
         check_outputs("ai.onnx.ml::Binarizer", &["y"], vec![], &x(), 0.0)?;
         let categories = vec![ints("cats_int64s", &[-1, 0, 2])];
         check_outputs("ai.onnx.ml::OneHotEncoder", &["y"], categories, &x(), 0.0)?;
-        let attributes = vec![floats("imputed_value_floats", list(4)), ints("imputed_value_int64s", &[7])];
+        let attributes = vec![floats("imputed_value_floats", &list(4)), ints("imputed_value_int64s", &[7])];
         check_outputs("ai.onnx.ml::Imputer", &["y"], attributes, &x(), 0.0)?;
         let both = [given(numbers(dtype, &[9, 4])), given(numbers(DType::F32, &[9, 2]))];
         let sizes = vec![ints("inputdimensions", &[3, 5])];

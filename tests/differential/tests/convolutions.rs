@@ -14,13 +14,7 @@ fn node(op: &str, inputs: &[&str], group: i64, attributes: &[(&str, &[i64])]) ->
     let mut node = plain_node("", op, inputs, &["y"]);
     node.attribute = attributes.iter().map(|(name, list)| ints(name, list)).collect();
     if op.starts_with("Conv") {
-        let kind = attribute_type::INT;
-        node.attribute.push(AttributeProto {
-            name: "group".into(),
-            i: group,
-            kind,
-            ..AttributeProto::default()
-        });
+        node.attribute.push(attribute::int("group", group));
     }
     node
 }

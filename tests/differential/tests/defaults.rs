@@ -220,12 +220,7 @@ fn a_default_may_decide_a_branch() {
         output: vec![numbers("r", &[2])],
         ..GraphProto::default()
     };
-    let attribute = |name: &str, op| AttributeProto {
-        name: name.into(),
-        g: Some(Box::new(branch(op))),
-        kind: attribute_type::GRAPH,
-        ..AttributeProto::default()
-    };
+    let attribute = |name: &str, op| attribute::graph(name, branch(op));
     let mut decide = node("If", &["c"], "y");
     decide.attribute = vec![attribute("then_branch", "Neg"), attribute("else_branch", "Relu")];
     let yes = TensorProto {

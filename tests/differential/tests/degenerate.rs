@@ -167,12 +167,7 @@ fn counted_loop() -> Form {
         ..GraphProto::default()
     };
     let mut node = plain_node("", "Loop", &["limit", "start", "x"], &["last", "all"]);
-    node.attribute.push(AttributeProto {
-        name: "body".into(),
-        g: Some(Box::new(body)),
-        kind: attribute_type::GRAPH,
-        ..AttributeProto::default()
-    });
+    node.attribute.push(attribute::graph("body", body));
     let constant = |name: &str, data_type: i32, bytes: Vec<u8>| TensorProto {
         name: name.into(),
         data_type,

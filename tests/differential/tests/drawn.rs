@@ -5,11 +5,11 @@ mod single;
 
 use anyhow::Result;
 use orogen_ir::types::{DType, TensorData};
-use orogen_onnx::proto::{AttributeProto, attribute_type};
+use orogen_onnx::proto::{AttributeProto, attribute};
 use single::{attribute, check_node, given, numbers};
 
 fn seed(value: f32) -> AttributeProto {
-    AttributeProto { name: "seed".into(), f: value, kind: attribute_type::FLOAT, ..AttributeProto::default() }
+    attribute::float("seed", value)
 }
 
 #[test]

@@ -50,12 +50,7 @@ fn check(
     let outputs: Vec<String> = (0..expected.len()).map(|i| format!("y{i}")).collect();
     let names: Vec<&str> = inputs.clone().map(|it| it.0).collect();
     let mut node = plain_node("", op, &names, &outputs.iter().map(String::as_str).collect::<Vec<_>>());
-    node.attribute.extend(attribute.iter().map(|(name, i)| AttributeProto {
-        name: (*name).into(),
-        i: *i,
-        kind: attribute_type::INT,
-        ..AttributeProto::default()
-    }));
+    node.attribute.extend(attribute.iter().map(|(name, i)| attribute::int(name, *i)));
     let graph = GraphProto {
         node: vec![node],
         name: "g".into(),

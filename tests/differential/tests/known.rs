@@ -149,12 +149,7 @@ fn counted_loop(turns: i64) -> ModelProto {
         output: vec![named("go"), named("b")],
         ..GraphProto::default()
     };
-    let attribute = AttributeProto {
-        name: "body".into(),
-        g: Some(Box::new(body)),
-        kind: attribute_type::GRAPH,
-        ..AttributeProto::default()
-    };
+    let attribute = attribute::graph("body", body);
     let nodes = vec![with(node("Loop", &["turns", "", "x"], "y"), attribute)];
     graph(&[("x", &[2])], vec![ints("turns", &[], &[turns])], nodes)
 }
@@ -213,12 +208,7 @@ fn folding_ends_with_the_budget_and_says_so() {
 fn weights_that_the_model_fills_are_constants() {
     let fill = |output: &str, shape: &str, number: f32| {
         let tensor = floats("", &[1], &[number]);
-        let attribute = AttributeProto {
-            name: "value".into(),
-            t: Some(tensor),
-            kind: attribute_type::TENSOR,
-            ..AttributeProto::default()
-        };
+        let attribute = attribute::tensor("value", tensor);
         with(node("ConstantOfShape", &[shape], output), attribute)
     };
     let nodes = vec![

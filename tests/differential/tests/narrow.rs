@@ -121,12 +121,7 @@ fn powers_of_two_round_as_the_node_says() -> Result<()> {
             let mut cast = plain_node("", "Cast", &["x"], &["y"]);
             cast.attribute = vec![int("to", number(dtype).into()), int("saturate", saturate)];
             if !mode.is_empty() {
-                cast.attribute.push(AttributeProto {
-                    name: "round_mode".into(),
-                    s: mode.into(),
-                    kind: attribute_type::STRING,
-                    ..AttributeProto::default()
-                });
+                cast.attribute.push(attribute::text("round_mode", mode));
             }
             let x = TensorData::from_f64(from, &[11], values);
             check(&format!("{from} {mode}, saturate {saturate}"), vec![cast], Vec::new(), &x, &y)?;

@@ -6,7 +6,7 @@ mod single;
 
 use anyhow::Result;
 use orogen_ir::types::{DType, TensorData};
-use orogen_onnx::proto::{AttributeProto, attribute_type};
+use orogen_onnx::proto::attribute;
 use protos::ints;
 use single::{TYPES, check, check_node, check_within, constant, given, integers, numbers, text};
 
@@ -110,12 +110,7 @@ fn elements_are_scattered_in_order() -> Result<()> {
             let places = TensorData::from_f64(DType::I64, &dims, at);
             for reduction in ["none", "add", "mul", "max", "min"] {
                 let operands = [given(x.clone()), given(places.clone()), given(numbers(dtype, &dims))];
-                let axis = AttributeProto {
-                    name: "axis".into(),
-                    i: axis,
-                    kind: attribute_type::INT,
-                    ..AttributeProto::default()
-                };
+                let axis = attribute::int("axis", axis);
                 check_node("ScatterElements", vec![text("reduction", reduction), axis], &operands, 0.0)?;
             }
         }
@@ -133,12 +128,7 @@ fn windows_count_what_is_inside() -> Result<()> {
                     ints("kernel_shape", &[3, 4]),
                     ints("strides", &strides),
                     ints("pads", &[1, 2, 1, 1]),
-                    AttributeProto {
-                        name: "ceil_mode".into(),
-                        i: ceil,
-                        kind: attribute_type::INT,
-                        ..AttributeProto::default()
-                    },
+                    attribute::int("ceil_mode", ceil),
                 ];
                 check_node("AveragePool", attributes, &[given(x.clone())], 1e-6)?;
             }

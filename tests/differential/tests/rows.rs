@@ -8,7 +8,7 @@ mod single;
 
 use anyhow::Result;
 use orogen_ir::types::{DType, TensorData};
-use orogen_onnx::proto::{AttributeProto, attribute_type};
+use orogen_onnx::proto::attribute::{self, floats};
 use protos::ints;
 use single::{
     TYPES, attribute, check, check_node, check_outputs, check_within, constant, given, integers, numbers,
@@ -174,24 +174,8 @@ fn reductions_of_axes_apart() -> Result<()> {
 #[test]
 fn recurrent_networks_of_every_kind() -> Result<()> {
     let (time, batch, input, hidden) = (4, 3, 5, 6);
-    let floats = |name: &str, values: &[f32]| AttributeProto {
-        name: name.into(),
-        floats: values.to_vec(),
-        kind: attribute_type::FLOATS,
-        ..AttributeProto::default()
-    };
-    let names = |list: &[&str]| AttributeProto {
-        name: "activations".into(),
-        strings: list.iter().map(|it| it.as_bytes().to_vec().into()).collect(),
-        kind: attribute_type::STRINGS,
-        ..AttributeProto::default()
-    };
-    let clip = AttributeProto {
-        name: "clip".into(),
-        f: 0.75,
-        kind: attribute_type::FLOAT,
-        ..AttributeProto::default()
-    };
+    let names = |list: &[&str]| attribute::texts("activations", list);
+    let clip = attribute::float("clip", 0.75);
     for (dtype, allowed) in [(DType::F32, 1e-6), (DType::F64, 1e-13), (DType::F16, 3e-3), (DType::BF16, 2e-2)]
     {
         let some = |dims: &[u64]| {

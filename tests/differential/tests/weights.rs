@@ -8,7 +8,7 @@ use orogen::{CompileOptions, Cpu, Model, OptIn, Step};
 use orogen_differential::{Executor, Expected, Reference, Way, tensors};
 use orogen_ir::types::{DType, TensorData};
 use orogen_onnx::proto::*;
-use protos::{data_for, int, ints, model, number, plain_node, value};
+use protos::{data_for, int, ints, model, number, plain_node, text, value};
 
 /// A graph of one input `x` and one output `y`.
 #[derive(Default)]
@@ -105,12 +105,6 @@ enum Scale {
 fn weighted(op: &str, dtype: DType, scale: Scale, large: bool) -> (ModelProto, TensorData) {
     let size = |small: i64, large_one: i64| if large { large_one } else { small };
     let mut of = Weighted::default();
-    let text = |name: &str, s: &str| AttributeProto {
-        name: name.into(),
-        s: s.as_bytes().to_vec().into(),
-        kind: attribute_type::STRING,
-        ..AttributeProto::default()
-    };
     let pads = ints("pads", &[1; 4]);
     let (dtype_of_x, of_x) = match op {
         "MatMul" => {

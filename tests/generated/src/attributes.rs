@@ -2,47 +2,13 @@
 
 use crate::value::{Extent, Kind, Val, extents, is_fixed, symbol};
 use orogen_ir::types::{DType, TensorData};
+pub(crate) use orogen_onnx::proto::attribute::{float, floats, graph, int, ints, text};
 use orogen_onnx::proto::*;
 use orogen_reference::Value;
 
-/// An attribute that is an integer.
-pub(crate) fn int(name: &str, i: i64) -> AttributeProto {
-    AttributeProto { name: name.into(), i, kind: attribute_type::INT, ..AttributeProto::default() }
-}
-
-/// An attribute that is a number.
-pub(crate) fn float(name: &str, f: f32) -> AttributeProto {
-    AttributeProto { name: name.into(), f, kind: attribute_type::FLOAT, ..AttributeProto::default() }
-}
-
-/// An attribute that is a list of integers.
-pub(crate) fn ints(name: &str, ints: &[i64]) -> AttributeProto {
-    let ints = ints.to_vec();
-    AttributeProto { name: name.into(), ints, kind: attribute_type::INTS, ..AttributeProto::default() }
-}
-
-/// An attribute that is a list of numbers.
-pub(crate) fn floats(name: &str, floats: &[f32]) -> AttributeProto {
-    let floats = floats.to_vec();
-    AttributeProto { name: name.into(), floats, kind: attribute_type::FLOATS, ..AttributeProto::default() }
-}
-
-/// An attribute that is a text.
-pub(crate) fn text(name: &str, it: &str) -> AttributeProto {
-    let s = it.as_bytes().to_vec().into();
-    AttributeProto { name: name.into(), s, kind: attribute_type::STRING, ..AttributeProto::default() }
-}
-
 /// An attribute that is a tensor.
 pub(crate) fn tensor(name: &str, data: &TensorData) -> AttributeProto {
-    let t = Some(tensor_proto("", data));
-    AttributeProto { name: name.into(), t, kind: attribute_type::TENSOR, ..AttributeProto::default() }
-}
-
-/// An attribute that is a graph.
-pub(crate) fn graph(name: &str, graph: GraphProto) -> AttributeProto {
-    let g = Some(Box::new(graph));
-    AttributeProto { name: name.into(), g, kind: attribute_type::GRAPH, ..AttributeProto::default() }
+    attribute::tensor(name, tensor_proto("", data))
 }
 
 /// A constant of a file.

@@ -1,8 +1,9 @@
 //! Parts of models in memory.
 
+pub(crate) use orogen_onnx::proto::attribute::{graph as subgraph, int};
 use orogen_onnx::proto::{
     AttributeProto, DimensionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
-    TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto, attribute_type, data_type,
+    TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto, data_type,
 };
 
 /// A node with one result.
@@ -13,19 +14,6 @@ pub(crate) fn node(op: &str, inputs: &[&str], output: &str, attribute: Vec<Attri
         op_type: op.to_owned(),
         attribute,
         ..NodeProto::default()
-    }
-}
-
-pub(crate) fn int(name: &str, i: i64) -> AttributeProto {
-    AttributeProto { name: name.to_owned(), i, kind: attribute_type::INT, ..AttributeProto::default() }
-}
-
-pub(crate) fn subgraph(name: &str, graph: GraphProto) -> AttributeProto {
-    AttributeProto {
-        name: name.to_owned(),
-        g: Some(Box::new(graph)),
-        kind: attribute_type::GRAPH,
-        ..AttributeProto::default()
     }
 }
 

@@ -5,6 +5,7 @@
 use crate::workspace;
 use anyhow::{Context, Result, bail, ensure};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// Test programs that compare what code computes with something else.
 const SUITES: [&str; 14] = [
@@ -32,9 +33,12 @@ pub(crate) struct Args {
     /// The first seed.
     #[arg(long, default_value_t = 0)]
     from: u64,
-    /// So many seeds; without it, until a test fails or it is stopped.
+    /// So many seeds; without it, until a test fails, the time is over or it is stopped.
     #[arg(long)]
     seeds: Option<u64>,
+    /// Begin no seed after so many hours, and say which is the next.
+    #[arg(long, value_name = "N")]
+    hours: Option<u32>,
     /// Build optimised: slower to begin, faster for many seeds.
     #[arg(long)]
     release: bool,
@@ -53,7 +57,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         ensure!(plain.failed.is_empty(), "{suite} fails with the usual choices: {}", plain.failed.join(", "));
     }
     let seeds = args.from..args.seeds.map_or(u64::MAX, |it| args.from.saturating_add(it));
+    let (begun, most) = (Instant::now(), args.hours.map(|it| Duration::from_secs(u64::from(it) * 3600)));
     for seed in seeds {
+        if most.is_some_and(|it| begun.elapsed() >= it) {
+            println!("{} seeds pass; go on with --from {seed}", seed - args.from);
+            return Ok(());
+        }
+        let start = Instant::now();
         for suite in &suites {
             let Some(name) = test(args, suite, None, Some((seed, MOST_FUEL)))?.failed.into_iter().next()
             else {
@@ -62,7 +72,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             let (fuel, choice) = narrow(args, suite, &name, seed)?;
             bail!("OROGEN_CHAOS={seed}:{fuel}: {suite}: {name}: {choice}");
         }
-        println!("seed {seed}: {} suites pass", suites.len());
+        println!("seed {seed}: {} suites pass, {:.0} s", suites.len(), start.elapsed().as_secs_f64());
     }
     Ok(())
 }

@@ -161,17 +161,16 @@ impl<'m> Importer<'m> {
         used: &IndexSet<&'m str>,
         scope: &Scope<'_, 'm>,
     ) -> Result<Division<'m>, Diagnostic> {
-        let outer = self.versions;
-        self.versions = outer.saturating_mul(self.count(fork, scope));
-        if self.versions > MAX_VERSIONS {
+        let versions = self.versions.saturating_mul(self.count(fork, scope));
+        if versions > MAX_VERSIONS {
             let message = format!(
                 "the ranks that its operands may have would need more than {MAX_VERSIONS} versions of what follows"
             );
-            self.versions = outer;
             return Err(Diagnostic::error("X012", message).at(describe(fork.node())).help(
                 "declare how many dimensions inputs have, or how long the lists are that give shapes and axes",
             ));
         }
+        let outer = std::mem::replace(&mut self.versions, versions);
         let division = self.divided(sink, fork, following, used, scope);
         self.versions = outer;
         division

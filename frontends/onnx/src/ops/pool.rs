@@ -1,6 +1,7 @@
 //! Pooling.
 
 use super::conv::{Fill, Padding, Window, check_padding, padding};
+use super::index::{count_up, extent};
 use super::{reduce, single};
 use crate::emit::{Size, attrs};
 use crate::node::{Node, NodeCx, bad, not_supported};
@@ -114,7 +115,7 @@ pub(super) fn places_of_largest(
     // Where planes begin.
     let (batch, channels) = (extent(cx, x, 0)?, extent(cx, x, 1)?);
     let planes = cx.binary("mul", batch, channels)?;
-    let planes = count(cx, planes)?;
+    let planes = count_up(cx, planes)?;
     let mut ones = vec![Size::Const(1); n];
     let mut sizes = vec![Size::Of(x, 0), Size::Of(x, 1)];
     sizes.append(&mut ones);
@@ -132,7 +133,7 @@ pub(super) fn places_of_largest(
         let (mut value, mut place, mut inside) = (x, plane, None);
         for i in 0..n {
             let out = extent(cx, y, 2 + i)?;
-            let at = count(cx, out)?;
+            let at = count_up(cx, out)?;
             let at =
                 cx.affine(at, window.strides[i] as f64, (offsets[i] * window.dilations[i] - pads[i]) as f64)?;
             let dim = extent(cx, x, 2 + i)?;
@@ -141,14 +142,13 @@ pub(super) fn places_of_largest(
             let clamped = cx.binary("max", at, zero)?;
             let clamped = cx.binary("min", clamped, last)?;
             value = cx.emit("gather", attrs([("axis", (2 + i as i64).into())]), &[value, clamped])?;
-            let behind: Vec<i64> = (1..(n - i) as i64).collect();
             let same = cx.binary("equal", at, clamped)?;
-            let same = cx.unsqueeze(same, &behind)?;
+            let same = cx.along_axis(same, i, n)?;
             inside = Some(match inside {
                 Some(before) => cx.binary("and", before, same)?,
                 None => same,
             });
-            let along = cx.unsqueeze(clamped, &behind)?;
+            let along = cx.along_axis(clamped, i, n)?;
             let along = cx.binary("mul", along, steps[i])?;
             place = cx.binary("add", place, along)?;
         }
@@ -167,18 +167,6 @@ pub(super) fn places_of_largest(
         places = Some(cx.select(better, place, known)?);
     }
     places.ok_or_else(|| bad("attribute `kernel_shape` is empty"))
-}
-
-/// A dimension as a number of rank 0.
-fn extent(cx: &mut NodeCx<'_, '_>, x: Value, axis: usize) -> Single {
-    let size = cx.shape_vector(&[Size::Of(x, axis)])?;
-    cx.squeeze(size, &[0])
-}
-
-/// 0, 1, … below a number.
-fn count(cx: &mut NodeCx<'_, '_>, size: Value) -> Single {
-    let (zero, one) = (cx.int_scalar(0), cx.int_scalar(1));
-    cx.emit("range", attrs([]), &[zero, size, one])
 }
 
 /// Elements at their places in a tensor of zeros, which may be larger than what the window says: it is filled behind.
@@ -277,7 +265,7 @@ fn lp_pool(cx: &mut NodeCx<'_, '_>) -> Single {
         let mut counts = Vec::new();
         for i in 0..n {
             let out = extent(cx, mean, 2 + i)?;
-            let at = count(cx, out)?;
+            let at = count_up(cx, out)?;
             let start = cx.affine(at, window.strides[i] as f64, -pads[i] as f64)?;
             let dim = extent(cx, x, 2 + i)?;
             let end = cx.with_number("add", dim, pads[n + i] as f64)?;
@@ -286,7 +274,7 @@ fn lp_pool(cx: &mut NodeCx<'_, '_>) -> Single {
             let taps = cx.with_number("div", raised, window.dilations[i] as f64)?;
             let taps = cx.with_number("min", taps, window.kernel[i] as f64)?;
             let taps = cx.cast(taps, cx.dtype(x)?)?;
-            counts.push(cx.unsqueeze(taps, &(1..(n - i) as i64).collect::<Vec<_>>())?);
+            counts.push(cx.along_axis(taps, i, n)?);
         }
         counts.into_iter().try_fold(mean, |sum, it| cx.binary("mul", sum, it))?
     } else {

@@ -1,5 +1,5 @@
 //! Models made in memory and a sink that records what it is given.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test file uses its part")]
 
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::flow::FlowBuilder;
@@ -230,6 +230,10 @@ pub fn named(name: &str) -> ValueInfoProto {
     ValueInfoProto { name: name.into(), r#type: None }
 }
 
+pub use orogen_onnx::proto::attribute::{
+    float, floats, graph as graph_attr, int, ints, tensor as tensor_attr, text, texts,
+};
+
 pub fn node(op: &str, inputs: &[&str], outputs: &[&str], attribute: Vec<AttributeProto>) -> NodeProto {
     NodeProto {
         input: inputs.iter().map(|it| it.to_string()).collect(),
@@ -238,68 +242,6 @@ pub fn node(op: &str, inputs: &[&str], outputs: &[&str], attribute: Vec<Attribut
         op_type: op.into(),
         attribute,
         ..NodeProto::default()
-    }
-}
-
-pub fn int(name: &str, i: i64) -> AttributeProto {
-    AttributeProto { name: name.into(), i, kind: attribute_type::INT, ..AttributeProto::default() }
-}
-
-pub fn float(name: &str, f: f32) -> AttributeProto {
-    AttributeProto { name: name.into(), f, kind: attribute_type::FLOAT, ..AttributeProto::default() }
-}
-
-pub fn ints(name: &str, list: &[i64]) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        ints: list.to_vec(),
-        kind: attribute_type::INTS,
-        ..AttributeProto::default()
-    }
-}
-
-pub fn text(name: &str, text: &str) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        s: text.as_bytes().to_vec().into(),
-        kind: attribute_type::STRING,
-        ..AttributeProto::default()
-    }
-}
-
-pub fn floats(name: &str, list: &[f32]) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        floats: list.to_vec(),
-        kind: attribute_type::FLOATS,
-        ..AttributeProto::default()
-    }
-}
-
-pub fn texts(name: &str, list: &[&str]) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        strings: list.iter().map(|it| it.as_bytes().to_vec().into()).collect(),
-        kind: attribute_type::STRINGS,
-        ..AttributeProto::default()
-    }
-}
-
-pub fn graph_attr(name: &str, graph: GraphProto) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        g: Some(Box::new(graph)),
-        kind: attribute_type::GRAPH,
-        ..AttributeProto::default()
-    }
-}
-
-pub fn tensor_attr(name: &str, tensor: TensorProto) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        t: Some(tensor),
-        kind: attribute_type::TENSOR,
-        ..AttributeProto::default()
     }
 }
 

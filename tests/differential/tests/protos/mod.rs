@@ -1,7 +1,8 @@
 //! Models made in memory.
-#![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test uses its part")]
 
 use orogen_ir::types::{DType, TensorData};
+pub use orogen_onnx::proto::attribute::{float, int, ints, text, texts};
 use orogen_onnx::proto::*;
 
 pub fn shape(dims: &[i64]) -> TensorShapeProto {
@@ -18,46 +19,6 @@ pub fn value(name: &str, elem_type: i32, dims: &[i64]) -> ValueInfoProto {
     let tensor_type = TensorTypeProto { elem_type, shape: Some(shape(dims)) };
     let ty = TypeProto { tensor_type: Some(tensor_type), ..TypeProto::default() };
     ValueInfoProto { name: name.into(), r#type: Some(ty) }
-}
-
-/// An attribute that is an integer.
-pub fn int(name: &str, i: i64) -> AttributeProto {
-    AttributeProto { name: name.into(), i, kind: attribute_type::INT, ..AttributeProto::default() }
-}
-
-/// An attribute that is a list of integers.
-pub fn ints(name: &str, ints: &[i64]) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        ints: ints.to_vec(),
-        kind: attribute_type::INTS,
-        ..AttributeProto::default()
-    }
-}
-
-/// An attribute that is a list of texts.
-pub fn texts(name: &str, list: &[&str]) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        strings: list.iter().map(|it| it.as_bytes().to_vec().into()).collect(),
-        kind: attribute_type::STRINGS,
-        ..AttributeProto::default()
-    }
-}
-
-/// An attribute that is a text.
-pub fn text(name: &str, it: &str) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        s: it.as_bytes().to_vec().into(),
-        kind: attribute_type::STRING,
-        ..AttributeProto::default()
-    }
-}
-
-/// An attribute that is a number.
-pub fn float(name: &str, f: f32) -> AttributeProto {
-    AttributeProto { name: name.into(), f, kind: attribute_type::FLOAT, ..AttributeProto::default() }
 }
 
 /// A node without attributes.

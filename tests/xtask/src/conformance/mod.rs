@@ -96,7 +96,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let suite = Suite::open()?;
     if let Some(peer) = args.peer {
         peer.measure()?;
-        return write_page(&suite, true).map(|_| ());
+        return write_page(&suite, &lists()?, true).map(|_| ());
     }
     let tool = match &args.tool {
         Some(it) => it.canonicalize().with_context(|| format!("finding {}", it.display()))?,
@@ -115,11 +115,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     ensure!(!cases.is_empty(), "no case has such a name");
     let all = Executor::value_variants();
     let executors: &[Executor] = if args.executors.is_empty() { all } else { &args.executors };
+    let mut lists = lists()?;
     let worker = Worker::new(&suite, tool, args.cpu.clone(), args.verify, LIMIT);
     let mut off = Vec::new();
-    for executor in executors {
+    for (executor, list) in all.iter().zip(&mut lists).filter(|it| executors.contains(it.0)) {
         let start = Instant::now();
-        let mut list = List::read(&workspace::root(), *executor)?;
         // What is known to take too long says nothing in the part, and takes all the time that it may.
         let is_whole = args.all || args.filter.is_some();
         let cases: Vec<&Case> =
@@ -140,9 +140,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let unknown = list.names().filter(|it| !suite.cases().iter().any(|case| case.name == *it));
         off.extend(unknown.map(|it| format!("{it} on {}: the suite has no such case", executor.name())));
     }
-    let lists = all.iter().map(|it| List::read(&workspace::root(), *it)).collect::<Result<Vec<_>>>()?;
     off.extend(Reasons::read()?.objections(&lists));
-    if !write_page(&suite, args.report || args.bless)? {
+    if !write_page(&suite, &lists, args.report || args.bless)? {
         off.push(format!("{PAGE} is not what the lists say; `--report` writes it"));
     }
     off.iter().for_each(|it| println!("  {it}"));
@@ -152,11 +151,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
 }
 
+/// What is known of each executor.
+fn lists() -> Result<Vec<List>> {
+    Executor::value_variants().iter().map(|it| List::read(&workspace::root(), *it)).collect()
+}
+
 /// Whether the page is what the lists say, when it is written if that is wanted.
-fn write_page(suite: &Suite, wanted: bool) -> Result<bool> {
-    let lists = Executor::value_variants().iter().map(|it| List::read(&workspace::root(), *it));
-    let lists = lists.collect::<Result<Vec<_>>>()?;
-    let page = report::page(suite::SUITE, suite.cases(), &lists, &Peer::lists()?, &Reasons::read()?);
+fn write_page(suite: &Suite, lists: &[List], wanted: bool) -> Result<bool> {
+    let page = report::page(suite::SUITE, suite.cases(), lists, &Peer::lists()?, &Reasons::read()?);
     let path = workspace::root().join(PAGE);
     let is_written = fs::read_to_string(&path).is_ok_and(|it| it == page);
     if !is_written && wanted {

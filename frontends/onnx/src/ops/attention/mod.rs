@@ -4,7 +4,7 @@ mod heads;
 mod microsoft;
 mod rotary;
 
-use super::index::sequence_lengths;
+use super::index::{count_up, extent, sequence_lengths};
 use super::single;
 use crate::emit::{Size, attrs};
 use crate::node::{Node, NodeCx, bad, not_supported};
@@ -166,16 +166,12 @@ fn visible(cx: &mut NodeCx<'_, '_>, q: Value, k: Value) -> Result<Option<Value>,
     if !causal && left.is_none() && right.is_none() && lengths.is_none() {
         return Ok(None);
     }
-    let count = |cx: &mut NodeCx<'_, '_>, x: Value| -> Single {
-        let size = cx.shape_vector(&[Size::Of(x, 2)])?;
-        let size = cx.squeeze(size, &[0])?;
-        let (zero, one) = (cx.int_scalar(0), cx.int_scalar(1));
-        cx.emit("range", attrs([]), &[zero, size, one])
-    };
-    let columns = count(cx, k)?;
+    let keys = extent(cx, k, 2)?;
+    let columns = count_up(cx, keys)?;
     let mut parts = Vec::new();
     if causal || left.is_some() || right.is_some() {
-        let rows = count(cx, q)?;
+        let queries = extent(cx, q, 2)?;
+        let rows = count_up(cx, queries)?;
         let mut rows = cx.unsqueeze(rows, &[1])?;
         if let Some(past) = cx.optional(4) {
             let past = cx.shape_vector(&[Size::Of(past, 2)])?;
@@ -220,12 +216,9 @@ fn tensor_scatter(cx: &mut NodeCx<'_, '_>) -> Single {
     if axis == 0 || cx.rank(update)? != rank {
         return Err(bad("the axis of its entries is that of the batch, or its operands differ in rank"));
     }
-    let size = cx.shape_vector(&[Size::Of(update, axis)])?;
-    let size = cx.squeeze(size, &[0])?;
-    let (zero, one) = (cx.int_scalar(0), cx.int_scalar(1));
-    let mut places = cx.emit("range", attrs([]), &[zero, size, one])?;
-    let behind: Vec<i64> = (1..(rank - axis) as i64).collect();
-    places = cx.unsqueeze(places, &behind)?;
+    let size = extent(cx, update, axis)?;
+    let places = count_up(cx, size)?;
+    let mut places = cx.along_axis(places, axis, rank)?;
     if let Some(starts) = cx.optional(2) {
         if cx.rank(starts)? != 1 {
             return Err(bad("its indices must have 1 dimension"));

@@ -4,6 +4,7 @@ use super::reduce::{product_of_others, without_zeros};
 use super::{Arrived, One, Passed, alone};
 use crate::emit::{Size, attrs};
 use crate::node::{NodeCx, not_supported};
+use crate::ops::index::{count_up, extent};
 use crate::sink::Value;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::types::{DType, TensorType, Type};
@@ -40,10 +41,8 @@ pub(super) fn slice(cx: &mut NodeCx<'_, '_>, to: &Arrived<'_>) -> Passed {
 
 /// 0, 1, … along an axis.
 pub(super) fn along(cx: &mut NodeCx<'_, '_>, x: Value, axis: usize) -> One {
-    let size = cx.shape_part(x, axis, axis + 1)?;
-    let size = cx.squeeze(size, &[0])?;
-    let (zero, one) = (cx.int_scalar(0), cx.int_scalar(1));
-    cx.emit("range", attrs([]), &[zero, size, one])
+    let size = extent(cx, x, axis)?;
+    count_up(cx, size)
 }
 
 /// Adds slices along an axis at these places, a vector, to zeros that have as many places there as `x`.
@@ -53,8 +52,7 @@ fn put_back(cx: &mut NodeCx<'_, '_>, x: Value, places: Value, slices: Value, axi
     let shape = cx.shape_vector(&sizes)?;
     let zero = cx.number_like(slices, 0.0)?;
     let zeros = cx.full(shape, zero)?;
-    let trailing: Vec<i64> = (1..(rank - axis) as i64).collect();
-    let places = cx.unsqueeze(places, &trailing)?;
+    let places = cx.along_axis(places, axis, rank)?;
     let shape = cx.shape_of(slices)?;
     let places = cx.emit("expand", attrs([]), &[places, shape])?;
     scatter_along(cx, zeros, places, slices, axis)
@@ -102,7 +100,7 @@ impl<'t> Places<'t> {
         let mut parts = Vec::new();
         for axis in 0..batches {
             let along = along(cx, places, axis)?;
-            let along = cx.unsqueeze(along, &(1..(rank - axis) as i64).collect::<Vec<_>>())?;
+            let along = cx.along_axis(along, axis, rank)?;
             parts.push(cx.emit("expand", attrs([]), &[along, shape])?);
         }
         parts.push(places);
@@ -173,11 +171,11 @@ pub(super) fn scatter(cx: &mut NodeCx<'_, '_>, to: &Arrived<'_>) -> Passed {
             let rank = cx.rank(updates)?;
             let total = cx.shape_vector(&[Size::Product(updates, (0..rank).collect())])?;
             let total = cx.squeeze(total, &[0])?;
-            let (zero, one) = (cx.int_scalar(0), cx.int_scalar(1));
-            let numbers = cx.emit("range", attrs([]), &[zero, total, one])?;
+            let numbers = count_up(cx, total)?;
             let shape = cx.shape_of(updates)?;
             let numbers = cx.reshape(numbers, shape)?;
             let shape = cx.shape_of(x)?;
+            let zero = cx.int_scalar(0);
             let none = cx.full(shape, zero)?;
             let last = places.put(cx, none, numbers, "none")?;
             let last = places.take(cx, last)?;
