@@ -4,8 +4,8 @@ mod common;
 
 use common::*;
 use orogen_ir::types::{DType, TensorData};
-use orogen_onnx::Options;
 use orogen_onnx::proto::*;
+use orogen_onnx::{Model, Options, import};
 
 fn f32s(dims: &[u64], list: &[f64]) -> TensorData {
     TensorData::from_f64(DType::F32, dims, list.iter().copied())
@@ -88,6 +88,42 @@ fn loops_count_and_stop() {
     for (trips, n, expected) in [("n", 3, 3), ("n", 0, 0), ("n", 100, 21), ("", 3, 21)] {
         assert_eq!(one(build(trips), &[i64s(&[], &[n]), i64s(&[], &[0])]).to_i64(), [expected]);
     }
+}
+
+/// Weights that exporters pass through a loop are read where they are: the loop carries its turn, its condition and the sum.
+#[test]
+fn loops_do_not_carry_what_stays_as_it_is() {
+    let body = graph(
+        vec![
+            int64("i", &[]),
+            value("go", data_type::BOOL, &[]),
+            int64("s", &[]),
+            int64("w", &[]),
+            int64("v", &[]),
+        ],
+        vec![],
+        vec![
+            node("Mul", &["w", "v"], &["wv"], vec![]),
+            node("Add", &["s", "wv"], &["t"], vec![]),
+            node("Identity", &["w"], &["same"], vec![]),
+            node("Identity", &["same"], &["w_out"], vec![]),
+        ],
+        &["go", "t", "w_out", "v"],
+    );
+    let inputs = ["n", "s0", "w0", "v0"].map(|it| int64(it, &[])).into();
+    let nodes =
+        vec![node("Loop", &["n", "", "s0", "w0", "v0"], &["s", "w", "v"], vec![graph_attr("body", body)])];
+    let proto = model(18, graph(inputs, vec![], nodes, &["s", "w", "v"]));
+    for n in [0, 3] {
+        let given = [n, 1, 7, 2].map(|it| i64s(&[], &[it]));
+        let results: Vec<Vec<i64>> =
+            eval(proto.clone(), &given).unwrap().iter().map(|it| it.to_i64()).collect();
+        assert_eq!(results, [[1 + 14 * n], [7], [2]]);
+    }
+    let mut sink = Recorder::default();
+    import(&Model::from_proto(proto).unwrap(), &Options::default(), &mut sink).unwrap();
+    let carried = sink.log.iter().find(|it| it.0 == "while").map(|it| it.2.len());
+    assert_eq!(carried, Some(3));
 }
 
 #[test]
@@ -269,12 +305,7 @@ fn attributes_of_old_versions_are_operands_of_new_ones() {
     assert_eq!(padded.to_f64(), [7.0, 1.0, -2.0, 3.0, 7.0, -4.0, 5.0, -6.0]);
     let upsampled = old_new(
         (8, {
-            let scales = AttributeProto {
-                name: "scales".into(),
-                floats: vec![1.0, 1.0, 2.0],
-                kind: attribute_type::FLOATS,
-                ..AttributeProto::default()
-            };
+            let scales = floats("scales", &[1.0, 1.0, 2.0]);
             node("Upsample", &["x"], &["y"], vec![scales])
         }),
         (10, node("Resize", &["x", "s"], &["y"], vec![]), vec![f32_tensor("s", &[3], &[1.0, 1.0, 2.0])]),

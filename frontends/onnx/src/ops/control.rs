@@ -5,6 +5,7 @@ use crate::emit::Size;
 use crate::graph::printable;
 use crate::node::{Node, NodeCx, bad, not_supported};
 use crate::probe::Probe;
+use crate::proto::GraphProto;
 use crate::sink::{LoopPart, MAX_RANK, Ranked, Sink, Value};
 use crate::table::{Converted, OpTable};
 use orogen_ir::diag::Diagnostic;
@@ -185,20 +186,52 @@ fn stack(
     Ok(results[0])
 }
 
-/// A loop whose results are the last carried values, and what was collected.
+/// Whether a body gives a value that it carries as it got it.
+fn keeps(body: &GraphProto, carried: usize) -> bool {
+    let mut name = &body.output[1 + carried].name;
+    // Each step is a node, and a name has one.
+    for _ in 0..=body.node.len() {
+        if *name == body.input[2 + carried].name {
+            return true;
+        }
+        let from = body
+            .node
+            .iter()
+            .find(|it| it.output.first() == Some(name) && it.op_type == "Identity" && it.domain.is_empty());
+        let Some(from) = from.and_then(|it| it.input.first()) else { return false };
+        name = from;
+    }
+    false
+}
+
+/// A loop whose results are the last carried values, and what was collected. What every turn leaves as it is is read where
+/// it is and not carried: exporters pass weights through.
 fn while_loop(
     cx: &mut NodeCx<'_, '_>,
     limit: Option<Value>,
     start: Value,
-    initial: &[Value],
+    whole: &[Value],
     collected: &[Collected],
 ) -> Converted {
     let body = cx.graph("body")?;
-    let ranks = carried_ranks(cx, initial)?;
+    let ranks = carried_ranks(cx, whole)?;
+    let is_kept = |cx: &NodeCx<'_, '_>, i: usize| {
+        let value = whole[i];
+        keeps(body, i) && cx.around.ranked(value).is_none() && !is_optional(&*cx.sink, value)
+    };
+    let moving: Vec<usize> = (0..whole.len()).filter(|i| !is_kept(cx, *i)).collect();
+    let initial: Vec<Value> = moving.iter().map(|i| whole[*i]).collect();
+    let ranks: Vec<Vec<usize>> = moving.iter().map(|i| ranks[*i].clone()).collect();
+    // All that the body knows of, where these are those that are carried.
+    let all = |carried: &[Value]| {
+        let mut all = whole.to_vec();
+        moving.iter().zip(carried).for_each(|(i, it)| all[*i] = *it);
+        all
+    };
     let varying: Vec<usize> = (0..initial.len()).filter(|i| ranks[*i].len() > 1).collect();
     let zero = cx.int_scalar(0);
     let mut init = vec![zero, start];
-    init.extend_from_slice(initial);
+    init.extend_from_slice(&initial);
     // A carried value whose rank changes has the most dimensions that it may have, and its rank beside it.
     for i in &varying {
         let [value, rank] = cx.of_ranks(initial[*i], None, &ranks[*i])?;
@@ -228,7 +261,7 @@ fn while_loop(
             }
             LoopPart::Body => {
                 let mut inputs = vec![*turn, *go_on];
-                inputs.extend_from_slice(carried);
+                inputs.extend(all(carried));
                 for (i, rank) in varying.iter().zip(own_ranks) {
                     around.note_ranked(carried[*i], Ranked { rank: *rank, ranks: ranks[*i].clone() });
                 }
@@ -237,7 +270,8 @@ fn while_loop(
                 let mut cx = NodeCx::new(node.clone(), Vec::new(), sink, around);
                 let one = cx.int_scalar(1);
                 let mut next = vec![cx.binary("add", *turn, one)?, condition(&mut cx, results[0])?];
-                let (carried, values) = results[1..].split_at(carried.len());
+                let (carried, values) = results[1..].split_at(whole.len());
+                let carried: Vec<Value> = moving.iter().map(|i| carried[*i]).collect();
                 for (i, value) in carried.iter().enumerate() {
                     opened[i] = optional[i] && !is_optional(&*cx.sink, *value);
                     next.push(if opened[i] { cx.unary("optional_some", *value)? } else { *value });
@@ -272,6 +306,9 @@ fn while_loop(
     for (i, rank) in varying.into_iter().zip(own_ranks) {
         cx.around.note_ranked(results[i], Ranked { rank, ranks: ranks[i].clone() });
     }
+    let lists = results.split_off(initial.len());
+    let mut results = all(&results);
+    results.extend(lists);
     Ok(results)
 }
 
