@@ -77,10 +77,16 @@ pub fn compare_with(
     let returned = whole.as_ref().map_or_else(Vec::new, Slice::returned);
     let found = run(search.compiler, model, &options, inputs)?;
     let named = report.import.outputs.into_iter().zip(&found).enumerate();
+    let defined =
+        |name: &String| whole.as_ref()?.items().position(|it| it.defines.iter().any(|it| it == name));
     let compared = named.filter_map(|(i, ((value, _), found))| {
         let (_, wanted) = expected.iter().find(|it| it.0 == value)?;
         let source = whole.as_ref().zip(returned.get(i)).map_or_else(String::new, |(it, of)| source(it, of));
-        Some(Deviation { value, source, difference: difference(found, wanted, &search.limits) })
+        let deviation = Deviation { value, source, difference: difference(found, wanted, &search.limits) };
+        Some((returned.get(i).and_then(defined), deviation))
     });
-    Ok(compared.collect())
+    // The first that is off is the first that is computed, whatever is an output.
+    let mut compared: Vec<_> = compared.collect();
+    compared.sort_by_key(|it| it.0);
+    Ok(compared.into_iter().map(|it| it.1).collect())
 }

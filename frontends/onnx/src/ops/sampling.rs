@@ -296,7 +296,7 @@ fn affine_grid(cx: &mut NodeCx<'_, '_>) -> Single {
         }
     };
     let dtype = cx.dtype(theta)?;
-    let mut dims: Dims = cx.dims(theta).unwrap_or_default().into();
+    let mut dims: Dims = cx.dims(theta).unwrap_or_default();
     for (axis, size) in [(1, n), (2, n + 1)] {
         let size = cx.sink.shapes().int(size as i64);
         let found = std::mem::replace(&mut dims[axis], size);
