@@ -133,3 +133,15 @@ fn root_mean_square_normalization() -> Result<()> {
     });
     check("RMSNormalization", &[], &[("s", &[10], 1.0)], &[(DType::F16, rows.collect())])
 }
+
+/// Lengths whose squares alone are no f16 values.
+#[test]
+fn lengths_of_vectors() -> Result<()> {
+    let length = |x: &[f64]| x.iter().map(|it| it * it).sum::<f64>().sqrt();
+    let x = operand();
+    let rows: Vec<f64> = x.chunks(10).map(length).collect();
+    check("GlobalLpPool", &[], &[], &[(DType::F16, rows.clone())])?;
+    check("ReduceL2", &[], &[], &[(DType::F16, vec![length(&x)])])?;
+    let scaled = x.chunks(10).zip(rows).flat_map(|(x, length)| x.iter().map(move |it| it / length));
+    check("LpNormalization", &[], &[], &[(DType::F16, scaled.collect())])
+}

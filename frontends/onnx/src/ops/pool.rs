@@ -251,6 +251,11 @@ fn exponent(cx: &NodeCx<'_, '_>) -> Result<f64, Diagnostic> {
 fn lp_pool(cx: &mut NodeCx<'_, '_>) -> Single {
     let p = exponent(cx)?;
     let x = cx.input(0)?;
+    reduce::rounded_once(cx, x, |cx, x| lp_pool_of(cx, x, p))
+}
+
+/// The same with arithmetic in the type of its operand.
+fn lp_pool_of(cx: &mut NodeCx<'_, '_>, x: Value, p: f64) -> Single {
     let size: f64 = window(cx, x)?.kernel.iter().map(|it| *it as f64).product();
     let magnitude = cx.unary("abs", x)?;
     let power = cx.with_number("pow", magnitude, p)?;
@@ -294,10 +299,12 @@ fn global_lp(cx: &mut NodeCx<'_, '_>, x: Value, axes: &[i64]) -> Single {
     if p == 2.0 {
         return reduce::l2(cx, x, axes, true);
     }
-    let magnitude = cx.unary("abs", x)?;
-    let power = cx.with_number("pow", magnitude, p)?;
-    let sum = cx.reduce("reduce_sum", power, axes, true)?;
-    cx.with_number("pow", sum, 1.0 / p)
+    reduce::rounded_once(cx, x, |cx, x| {
+        let magnitude = cx.unary("abs", x)?;
+        let power = cx.with_number("pow", magnitude, p)?;
+        let sum = cx.reduce("reduce_sum", power, axes, true)?;
+        cx.with_number("pow", sum, 1.0 / p)
+    })
 }
 
 /// A mean over windows of channels, with zeros beyond the first and last one; for local response normalisation.

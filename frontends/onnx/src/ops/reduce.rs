@@ -18,6 +18,8 @@ struct Reduction {
     before: fn(&mut NodeCx<'_, '_>, Value) -> Single,
     along: Along,
     after: fn(&mut NodeCx<'_, '_>, Value) -> Single,
+    /// Whether there are several steps, of which the last alone is rounded.
+    composed: bool,
 }
 
 /// What is done along axes. All but means give the same axis by axis.
@@ -56,7 +58,8 @@ fn same(_: &mut NodeCx<'_, '_>, x: Value) -> Single {
 }
 
 pub(super) fn register(table: &mut OpTable) {
-    let plain = |along| Reduction { before: same, along, after: same };
+    let plain = |along| Reduction { before: same, along, after: same, composed: false };
+    let composed = |along| Reduction { composed: true, ..plain(along) };
     let sum = Along::Operator("reduce_sum");
     let square: fn(&mut NodeCx<'_, '_>, Value) -> Single = |cx, x| cx.square(x);
     let reductions = [
@@ -65,11 +68,11 @@ pub(super) fn register(table: &mut OpTable) {
         ("ReduceMax", plain(Along::Operator("reduce_max"))),
         ("ReduceMin", plain(Along::Operator("reduce_min"))),
         ("ReduceProd", plain(Along::Operator("reduce_prod"))),
-        ("ReduceLogSumExp", plain(Along::LogSumExp)),
+        ("ReduceLogSumExp", composed(Along::LogSumExp)),
         ("ReduceL1", Reduction { before: |cx, x| cx.unary("abs", x), ..plain(sum) }),
-        ("ReduceL2", Reduction { before: square, after: root, ..plain(sum) }),
-        ("ReduceSumSquare", Reduction { before: square, ..plain(sum) }),
-        ("ReduceLogSum", Reduction { after: log, ..plain(sum) }),
+        ("ReduceL2", Reduction { before: square, after: root, ..composed(sum) }),
+        ("ReduceSumSquare", Reduction { before: square, ..composed(sum) }),
+        ("ReduceLogSum", Reduction { after: log, ..composed(sum) }),
     ];
     for (name, it) in reductions {
         table.register("", name, .., single(move |cx| reduction(cx, it)));
@@ -94,9 +97,28 @@ fn reduction(cx: &mut NodeCx<'_, '_>, it: Reduction) -> Single {
         _ if empty_is_none => Vec::new(),
         _ => (0..cx.rank(x)? as i64).collect(),
     };
-    let x = (it.before)(cx, x)?;
-    let reduced = it.along.reduce(cx, x, &axes, keep)?;
-    (it.after)(cx, reduced)
+    let steps = |cx: &mut NodeCx<'_, '_>, x: Value| {
+        let x = (it.before)(cx, x)?;
+        let reduced = it.along.reduce(cx, x, &axes, keep)?;
+        (it.after)(cx, reduced)
+    };
+    if it.composed { rounded_once(cx, x, steps) } else { steps(cx, x) }
+}
+
+/// A function of floats in the wider type that arithmetic on narrow ones happens in: what is between is not rounded, nor too
+/// large.
+pub(super) fn rounded_once(
+    cx: &mut NodeCx<'_, '_>,
+    x: Value,
+    of: impl FnOnce(&mut NodeCx<'_, '_>, Value) -> Single,
+) -> Single {
+    let dtype = cx.dtype(x)?;
+    if !dtype.is_float() {
+        return of(cx, x);
+    }
+    let x = cx.cast(x, dtype.compute())?;
+    let result = of(cx, x)?;
+    cx.cast(result, dtype)
 }
 
 /// Axis by axis, in the wider type that arithmetic on narrow floats happens in: what is rounded is the result alone.
@@ -125,9 +147,11 @@ fn open_reduction(
 }
 
 pub(super) fn l2(cx: &mut NodeCx<'_, '_>, x: Value, axes: &[i64], keep: bool) -> Single {
-    let square = cx.square(x)?;
-    let sum = cx.reduce("reduce_sum", square, axes, keep)?;
-    root(cx, sum)
+    rounded_once(cx, x, |cx, x| {
+        let square = cx.square(x)?;
+        let sum = cx.reduce("reduce_sum", square, axes, keep)?;
+        root(cx, sum)
+    })
 }
 
 /// A function of floats; its value for an integer is cut off.
