@@ -242,7 +242,9 @@ fn multiply_integers(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value
     if !a.is_factor(rewriter, |axis| axis == last) || !b.is_factor(rewriter, |axis| axis == inner) {
         return None;
     }
-    if is_too_long(&extents(rewriter, a.integers)?[last..]) {
+    // Either of them may say how many terms there are.
+    let terms = [extents(rewriter, a.integers)?[last], extents(rewriter, b.integers)?[inner]];
+    if terms.iter().any(|it| is_too_long(&[*it])) {
         return None;
     }
     let args = factors(rewriter, &a, &b, |_| true);
