@@ -24,7 +24,7 @@ use crate::options::CodegenOptions;
 use crate::select::forms::ParamForm;
 use crate::select::routine::Routines;
 use crate::select::way::Way;
-use crate::tied::ties;
+use crate::tied::{is_whole, ties};
 
 /// Compiles a module of plans that keeps its laws.
 ///
@@ -92,7 +92,7 @@ pub fn compile(
         for (i, param, program) in &tie.readers {
             readers.extend(program_kernel(*i, program)?.map(|it| (*i, *param, it)));
         }
-        if readers.iter().any(|(_, param, it)| it.forms[*param] != ParamForm::Plain) {
+        if readers.iter().any(|(_, param, it)| !is_whole(&it.forms[*param])) {
             continue;
         }
         for (i, param, mut reader) in readers {

@@ -65,7 +65,7 @@ pub(crate) fn ties(module: &PlanModule, kernels: &[Option<Kernel>]) -> Vec<Tie> 
     let tables = uses.iter().filter(|(id, places)| {
         is_large(id)
             && !plain.contains(*id)
-            && places.iter().any(|it| form(it) == Some(&ParamForm::Plain))
+            && places.iter().any(|it| form(it).is_some_and(is_whole))
             && places.iter().all(|it| form(it).is_some() && fixed[it].len() == 1)
     });
     let in_panels: Vec<(ConstId, Panels)> = uses
@@ -83,10 +83,11 @@ pub(crate) fn ties(module: &PlanModule, kernels: &[Option<Kernel>]) -> Vec<Tie> 
         let (weights, of_weights) = *in_panels.iter().find(|it| is_tied(data, pool, it))?;
         let depth = of_weights.depth;
         let panels = Panels { stride: depth, depth_stride: 1, ..of_weights };
-        let rows = places.iter().filter(|it| form(it) == Some(&ParamForm::Plain));
+        let order = Order::of(&panels)?;
+        let rows = places.iter().filter(|it| form(it).is_some_and(is_whole));
         let readers = rows.map(|(kernel, param)| {
             let PlanKernel::Program(program) = &module.kernels()[*kernel] else { return None };
-            Some((*kernel, *param, by_panels(program, *param, panels.width)?))
+            Some((*kernel, *param, by_panels(program, *param, order)?))
         });
         let readers: Vec<_> = readers.collect::<Option<_>>()?;
         // What reads two tables is made anew for one.
@@ -96,6 +97,37 @@ pub(crate) fn ties(module: &PlanModule, kernels: &[Option<Kernel>]) -> Vec<Tie> 
         Some(Tie { table: *table, panels, weights, of_weights, readers })
     };
     tables.filter_map(tie).collect()
+}
+
+/// Whether a parameter is read as constants are.
+pub(crate) fn is_whole(form: &ParamForm) -> bool {
+    matches!(form, ParamForm::Plain | ParamForm::Packed)
+}
+
+/// Where elements are in panels, in elements: `[panel][steps][width][terms]`.
+#[derive(Clone, Copy, Debug)]
+struct Order {
+    width: i64,
+    /// Neighbours along a row that stand side by side.
+    terms: i64,
+    /// How many of them a panel has, those that its sums take the place of with them.
+    steps: i64,
+}
+
+impl Order {
+    /// That of panels; `None` where a row does not end with a step, or sums are not so many steps.
+    fn of(panels: &Panels) -> Option<Order> {
+        let shared = panels.in_a_byte;
+        let along = shared > 1 && !panels.flat;
+        let terms = if along { shared } else { panels.terms };
+        let steps = panels.depth.checked_add(terms - 1)? / terms;
+        let sums = if panels.sums { 4 * shared / panels.element } else { 0 };
+        let whole = panels.block == panels.depth
+            && panels.inner == 1
+            && sums % terms == 0
+            && (!panels.flat || steps * terms % shared == 0);
+        whole.then_some(Order { width: panels.width, terms, steps: steps + sums / terms })
+    }
 }
 
 /// Law TW1.
@@ -110,17 +142,27 @@ fn is_tied(table: &TensorData, pool: &ConstPool, (weights, panels): &(ConstId, P
         element: size as i64,
         // There is one group.
         group_stride: panels.group_stride,
+        terms: panels.terms,
+        sums: panels.sums,
+        in_a_byte: dtype.in_a_byte() as i64,
+        flat: panels.flat,
         ..Panels::plain(rows.cast_signed(), depth.cast_signed(), panels.width)
     };
-    if *panels != plain || weights.dtype() != dtype || dtype.in_a_byte() > 1 || !panels.fits(weights.len()) {
+    let fits = panels.fits(weights.len()) && Order::of(panels).is_some();
+    if *panels != plain || weights.dtype() != dtype || !fits {
         return false;
     }
     let (rows, depth) = (rows as usize, depth as usize);
     let [stride, depth_stride] = [panels.stride, panels.depth_stride].map(|it| it as usize);
-    let (table, weights) = (table.bytes(), weights.bytes());
+    let is_packed = dtype.in_a_byte() > 1;
+    let (bytes, of_weights) = (table.bytes(), weights.bytes());
     let equal = |row: usize, k: usize| {
-        let (own, other) = (size * (row * depth + k), size * (row * stride + k * depth_stride));
-        table.get(own..own + size) == weights.get(other..other + size)
+        let (own, other) = (row * depth + k, row * stride + k * depth_stride);
+        if is_packed {
+            return table.bits(own) == weights.bits(other);
+        }
+        let [own, other] = [own, other].map(|it| size * it);
+        bytes.get(own..own + size) == of_weights.get(other..other + size)
     };
     let mut tiles = (0..rows).step_by(TILE).flat_map(|row| (0..depth).step_by(TILE).map(move |k| (row, k)));
     tiles.all(|(row, k)| {
@@ -128,11 +170,12 @@ fn is_tied(table: &TensorData, pool: &ConstPool, (weights, panels): &(ConstId, P
     })
 }
 
-/// A program whose parameter is a table that lies in panels of so many rows; `None` where it reads rows that no data choose.
-fn by_panels(program: &TensorProgram, param: usize, width: i64) -> Option<TensorProgram> {
+/// A program whose parameter is a table that lies in panels; `None` where it reads rows that no data choose.
+fn by_panels(program: &TensorProgram, param: usize, order: Order) -> Option<TensorProgram> {
     let buffer = *program.params.get(param)?;
     let mut program = program.clone();
-    let [rows, depth] = program.buffers[buffer].dims[..] else { return None };
+    let [rows, _] = program.buffers[buffer].dims[..] else { return None };
+    let Order { width, terms, steps } = order;
     let count = program.shapes.as_int(rows)?;
     let loads: Vec<(ExprId, Index, Index, Option<ExprId>)> = program
         .exprs
@@ -146,7 +189,7 @@ fn by_panels(program: &TensorProgram, param: usize, width: i64) -> Option<Tensor
         .collect();
     let mut chosen: IndexMap<ExprId, [ExprId; 2]> = IndexMap::new();
     for (load, row, k, otherwise) in loads {
-        let (Index::Checked(index), Index::Dim(_), None) = (&row, &k, otherwise) else { return None };
+        let (Index::Checked(index), Index::Dim(k), None) = (&row, &k, otherwise) else { return None };
         // A place is computed in i64, where the largest indices without a sign would count from the end.
         if program.dtype_of(*index) == DType::U64 {
             return None;
@@ -159,12 +202,15 @@ fn by_panels(program: &TensorProgram, param: usize, width: i64) -> Option<Tensor
                 places
             }
         };
-        let at = [Index::Checked(panel), k, Index::Value(lane)].into_iter().collect();
+        let step = program.shapes.floor_div(*k, terms).ok()?;
+        let term = program.shapes.modulo(*k, terms).ok()?;
+        let at = [Index::Checked(panel), Index::Dim(step), Index::Value(lane), Index::Dim(term)];
+        let at = at.into_iter().collect();
         program.exprs[load] = Expr::Load { buffer, at, otherwise: None };
     }
     // The first extent says what is in range alone: places follow from the others.
-    let lanes = program.shapes.int(width);
-    let dims = [rows, depth, lanes].into_iter().collect();
+    let [steps, lanes, terms] = [steps, width, terms].map(|it| program.shapes.int(it));
+    let dims = [rows, steps, lanes, terms].into_iter().collect();
     program.buffers[buffer] = Buffer { dims, ..program.buffers[buffer].clone() };
     Some(program)
 }
