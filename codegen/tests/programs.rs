@@ -340,3 +340,27 @@ fn padding_gather_scatter_and_recurrences() {
     ];
     check_inputs(&program, &[3, 5], &inputs);
 }
+
+/// `x[i + 1] < y[i]`: one of the operands of a comparison is not aligned, whatever the other is.
+#[test]
+fn comparisons_read_memory_at_any_element() {
+    for dtype in [DType::F32, DType::F64] {
+        let mut b = ProgramBuilder::new("shifted");
+        let n = b.size("n");
+        let longer = b.shapes().add_int(n, 1).unwrap();
+        let (x, y) = (b.input("x", dtype, &[longer]), b.input("y", dtype, &[n]));
+        let z = b.output("z", dtype, &[n]);
+        b.fill(z, |b, at| {
+            let next = b.shapes().add_int(at[0], 1).unwrap();
+            let (left, right) = (b.load(x, [next])?, b.load(y, [at[0]])?);
+            let less = b.compare(CompareOp::Lt, left, right)?;
+            let (one, two) = (b.float(1.0, dtype)?, b.float(2.0, dtype)?);
+            b.select(less, one, two)
+        })
+        .unwrap();
+        let program = b.into_program();
+        for n in [1, 4, 5, 17, 64] {
+            check_sizes(&program, &[n], 9);
+        }
+    }
+}

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use orogen_ir::diag::Diagnostic;
 
 use super::record::{Code, Place};
-use crate::clif::support::text_of;
+use crate::clif::support::data_of;
 use crate::clif::unit::{Symbol, Visibility};
 use crate::library::{Compiled, library_data};
 
@@ -53,7 +53,7 @@ fn add(module: &mut dyn Module, compiled: &Compiled, code: &[Code]) -> Result<()
         };
         ids.push(module.declare_function(&function.name, linkage, &function.signature)?);
     }
-    let mut names = Names { texts: IndexMap::new() };
+    let mut names = Names { known: IndexMap::new() };
     for (function, id) in code.iter().zip(ids) {
         let mut relocations = Vec::new();
         for it in &function.relocations {
@@ -87,25 +87,26 @@ fn function_id(
 }
 
 struct Names {
-    texts: IndexMap<String, DataId>,
+    /// Data of this library by symbol.
+    known: IndexMap<String, DataId>,
 }
 
 impl Names {
     fn data(&mut self, module: &mut dyn Module, symbol: &Symbol) -> Result<DataId, ModuleError> {
-        let Some(text) = text_of(symbol) else {
-            return module.declare_data(symbol.name(), Linkage::Import, false, false);
-        };
-        if let Some(known) = self.texts.get(text) {
+        if let Some(known) = self.known.get(symbol.name()) {
             return Ok(*known);
         }
-        let name = format!("orogen.text{}", self.texts.len());
+        let Some(bytes) = data_of(symbol) else {
+            return module.declare_data(symbol.name(), Linkage::Import, false, false);
+        };
+        let name = format!("orogen.text{}", self.known.len());
         let id = module.declare_data(&name, Linkage::Local, false, false)?;
-        let mut bytes: Vec<u8> = text.bytes().filter(|it| *it != 0).collect();
-        bytes.push(0);
         let mut data = DataDescription::new();
         data.define(bytes.into_boxed_slice());
+        // Rows of tables begin with a number.
+        data.set_align(4);
         module.define_data(id, &data)?;
-        self.texts.insert(text.to_owned(), id);
+        self.known.insert(symbol.name().to_owned(), id);
         Ok(id)
     }
 }

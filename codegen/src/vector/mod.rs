@@ -42,6 +42,7 @@ mod lanes;
 pub mod math;
 mod operands;
 mod print;
+mod registers;
 pub mod verify;
 
 pub use build::Builder;

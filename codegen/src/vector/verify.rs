@@ -13,12 +13,11 @@
 
 use std::fmt;
 
-use indexmap::IndexSet;
-
 use super::ir::{
     Addr, BinaryOp, FmaOp, IReg, Inst, IntOp, IntSource, Program, Reg, Size, Stmt, Storage, UnaryOp, Width,
 };
 use super::operands::Role;
+use super::registers::RegSet;
 
 /// A broken law and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,10 +39,9 @@ impl fmt::Display for Violation {
 /// Checks every law and reports all violations.
 pub fn verify(program: &Program) -> Result<(), Vec<Violation>> {
     let mut v = Verifier { program, found: Vec::new(), counters: Vec::new() };
-    let mut written = IndexSet::new();
+    let mut written = RegSet::default();
     for &p in &program.params {
-        v.check_v1_in_range(p.into(), "parameters");
-        if !written.insert(Reg::from(p)) {
+        if v.check_v1_in_range(p.into(), "parameters") && !written.insert(Reg::from(p)) {
             v.report("V6", "parameters", format!("{p} occurs twice"));
         }
     }
@@ -62,19 +60,22 @@ impl Verifier<'_> {
         self.found.push(Violation { law, place: place.to_string(), message });
     }
 
-    fn check_v1_in_range(&mut self, r: Reg, place: impl ToString) {
+    /// Whether it is.
+    fn check_v1_in_range(&mut self, r: Reg, place: impl ToString) -> bool {
         let bound = match r {
             Reg::Vector(_) => self.program.vectors,
             Reg::Int(_) => self.program.ints,
             Reg::Mask(_) => self.program.masks,
         };
-        if r.number() >= bound {
+        let fits = r.number() < bound;
+        if !fits {
             self.report("V1", place, format!("{r} is out of range"));
         }
+        fits
     }
 
-    fn check_v2_written(&mut self, r: Reg, written: &IndexSet<Reg>, place: impl ToString) {
-        if !written.contains(&r) {
+    fn check_v2_written(&mut self, r: Reg, written: &RegSet, place: impl ToString) {
+        if !written.contains(r) {
             self.report("V2", place, format!("{r} may be read before it is written"));
         }
     }
@@ -130,10 +131,10 @@ impl Verifier<'_> {
         }
     }
 
-    fn source(&mut self, s: IntSource, written: &IndexSet<Reg>, place: impl ToString) {
+    fn source(&mut self, s: IntSource, written: &RegSet, place: &str) {
         match s {
             IntSource::Reg(r) => {
-                self.check_v1_in_range(r.into(), place.to_string());
+                self.check_v1_in_range(r.into(), place);
                 self.check_v2_written(r.into(), written, place);
             }
             IntSource::Const(c) => self.check_v4_fits(c, place),
@@ -149,9 +150,11 @@ impl Verifier<'_> {
         self.check_v4_fits(addr.disp, inst);
     }
 
-    fn inst(&mut self, inst: &Inst, written: &mut IndexSet<Reg>) {
+    fn inst(&mut self, inst: &Inst, written: &mut RegSet) {
         inst.for_each_register(|role, reg| {
-            self.check_v1_in_range(reg, inst);
+            if !self.check_v1_in_range(reg, inst) {
+                return;
+            }
             match role {
                 Role::Use => self.check_v2_written(reg, written, inst),
                 Role::Def => {
@@ -193,14 +196,14 @@ impl Verifier<'_> {
         }
     }
 
-    fn block(&mut self, stmts: &[Stmt], written: &mut IndexSet<Reg>) {
+    fn block(&mut self, stmts: &[Stmt], written: &mut RegSet) {
         for stmt in stmts {
             match stmt {
                 Stmt::Inst(inst) => self.inst(inst, written),
                 Stmt::Loop(l) => {
                     let place = format!("loop {}", l.counter);
                     self.source(l.count, written, &place);
-                    self.check_v1_in_range(l.counter.into(), &place);
+                    let counter = self.check_v1_in_range(l.counter.into(), &place);
                     if self.counters.contains(&l.counter) {
                         self.report("V5", &place, format!("{} counts an outer loop", l.counter));
                     }
@@ -208,9 +211,11 @@ impl Verifier<'_> {
                         self.report("V7", &place, "counter in a slot".to_owned());
                     }
                     let mut inside = written.clone();
-                    inside.insert(l.counter.into());
+                    if counter {
+                        inside.insert(l.counter.into());
+                    }
                     // The counter's old value is gone whether or not the body runs.
-                    written.shift_remove(&Reg::from(l.counter));
+                    written.remove(l.counter.into());
                     self.counters.push(l.counter);
                     self.block(&l.body, &mut inside);
                     self.counters.pop();
@@ -223,7 +228,8 @@ impl Verifier<'_> {
                     let mut no = written.clone();
                     self.block(&i.then, &mut yes);
                     self.block(&i.otherwise, &mut no);
-                    *written = yes.intersection(&no).copied().collect();
+                    yes.intersect(&no);
+                    *written = yes;
                 }
             }
         }

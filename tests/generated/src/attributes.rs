@@ -2,6 +2,7 @@
 
 use crate::value::{Extent, Kind, Val, extents, is_fixed, symbol};
 use orogen_ir::types::{DType, TensorData};
+use orogen_onnx::dtype_of;
 pub(crate) use orogen_onnx::proto::attribute::{float, floats, graph, int, ints, text};
 use orogen_onnx::proto::*;
 use orogen_reference::Value;
@@ -25,6 +26,19 @@ pub(crate) fn tensor_proto(name: &str, data: &TensorData) -> TensorProto {
         proto.raw_data = Some(data.bytes().to_vec().into());
     }
     proto
+}
+
+/// The elements of a constant of a file; `None` where they are not in its bytes or strings.
+pub(crate) fn tensor_data(proto: &TensorProto) -> Option<TensorData> {
+    let dims: Vec<u64> = proto.dims.iter().map(|it| it.unsigned_abs()).collect();
+    let dtype = dtype_of(proto.data_type).ok()?;
+    if dtype == DType::Str {
+        let texts: Vec<String> =
+            proto.string_data.iter().map(|it| String::from_utf8_lossy(it).into_owned()).collect();
+        return TensorData::strings(&dims, texts.iter().map(String::as_str)).ok();
+    }
+    let bytes = proto.raw_data.as_ref()?.to_vec();
+    TensorData::new(dtype, dims, bytes.into()).ok()
 }
 
 /// What files call a type; those that they have no name for are not drawn.

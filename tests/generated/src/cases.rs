@@ -1,10 +1,10 @@
 //! Nodes that are known to be right: the operator cases of the importer. An operator of which there is one is drawn from
 //! it, with other operands of the same types and dimensions, so that a new operator is drawn as soon as it has a case.
 
+use crate::attributes::tensor_data;
 use crate::draw::{Draft, Draw};
 use crate::value::Rounding;
 use orogen_ir::types::TensorData;
-use orogen_onnx::dtype_of;
 use orogen_onnx::proto::*;
 use std::path::{Path, PathBuf};
 
@@ -47,9 +47,7 @@ fn case(file: &Path) -> Option<Case> {
         if tensor.name.starts_with("out:") {
             continue;
         }
-        let dims = tensor.dims.iter().map(|it| it.unsigned_abs()).collect();
-        let bytes = tensor.raw_data.clone()?.to_vec();
-        let data = TensorData::new(dtype_of(tensor.data_type).ok()?, dims, bytes.into()).ok()?;
+        let data = tensor_data(tensor)?;
         let (name, constant) = match tensor.name.strip_prefix("in:") {
             Some(name) => (name, false),
             None => (tensor.name.as_str(), true),

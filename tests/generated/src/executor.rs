@@ -24,6 +24,8 @@ pub enum Form {
     /// Rules that ship, some of them in some order and both directions, from the seed of the model, before anything else: an
     /// equivalent model.
     Rules,
+    /// Not Orogen at all: another implementation, in a process of its own.
+    Peer,
 }
 
 /// A way to compute a model.
@@ -37,8 +39,12 @@ pub struct Column {
 
 impl fmt::Display for Column {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.form == Form::Peer {
+            return f.write_str("onnxruntime");
+        }
         write!(f, "{}", self.executor)?;
         match self.form {
+            Form::Peer => Ok(()),
             Form::Usual => Ok(()),
             Form::Cpu(cpu) => write!(f, "/{cpu}"),
             Form::Accuracy(it) => write!(f, "/{}", it.name()),
@@ -78,6 +84,11 @@ impl Column {
         (0..n.min(all.len()) as u64).map(at).collect()
     }
 
+    /// Another implementation; `Column::all` has it not.
+    pub fn peer() -> Column {
+        Column { executor: Executor::Reference(Way::Native, Step::Import), form: Form::Peer }
+    }
+
     /// Whether sizes must be known when it compiles.
     pub fn is_static(self) -> bool {
         self.executor.way().is_static()
@@ -92,7 +103,7 @@ impl Column {
         match self.form {
             Form::Cpu(cpu) => options.cpu = cpu,
             Form::Accuracy(accuracy) => options.accuracy = accuracy,
-            Form::Usual | Form::Chaos | Form::Rules => {}
+            Form::Usual | Form::Chaos | Form::Rules | Form::Peer => {}
         }
         options
     }
@@ -105,7 +116,7 @@ impl Column {
         Ok(match self.form {
             Form::Chaos => Some(Compiler::builder().chaos(Choices::random(seed, u64::MAX)).build()?),
             Form::Rules => Some(rewriting(seed)?),
-            Form::Usual | Form::Cpu(_) | Form::Accuracy(_) => None,
+            Form::Usual | Form::Cpu(_) | Form::Accuracy(_) | Form::Peer => None,
         })
     }
 }

@@ -17,7 +17,7 @@
 //! `cargo test` draws the same models each time, `cargo xtask generated` others without end.
 //!
 //! Modules in reading order: `value`, `attributes`, `setup`, `draw` (a model that grows), `evaluate`, `cases`, `recipes` (a file
-//! for each family of operators), `model` (a whole one), `executor`, `compare`, `trial`, `reduce` (a small one that fails).
+//! for each family of operators), `model` (a whole one), `executor`, `peer`, `compare`, `trial`, `reduce` (a small one that fails).
 
 mod attributes;
 mod cases;
@@ -26,6 +26,7 @@ mod draw;
 mod evaluate;
 mod executor;
 mod model;
+mod peer;
 mod recipes;
 mod reduce;
 mod setup;
@@ -35,7 +36,7 @@ mod value;
 pub use compare::compare;
 pub use executor::{Column, Form};
 pub use model::{Drawn, Setting, draw};
-pub use reduce::{reduce, write};
+pub use reduce::{reduce, smallest, write};
 pub use setup::{Operator, Setup};
 pub use trial::{Finding, Outcome, run, text_of};
 pub use value::Sample;

@@ -16,20 +16,39 @@ use std::path::{Path, PathBuf};
 /// one instead of it, values before it as inputs.
 pub fn reduce(setup: &Setup, drawn: &Drawn, finding: &Finding) -> (Drawn, Finding) {
     let all: Vec<usize> = (0..drawn.settings.len()).collect();
-    let shows = |graph: GraphProto| {
-        let part = Drawn::of(drawn.seed, drawn.opset(), graph, drawn.values.clone());
-        match run(setup, &part, finding.column, &all) {
-            Err(found) if found.outcome == finding.outcome && !part.settings.is_empty() => {
-                Some((part, found))
-            }
-            _ => None,
+    let mut found = finding.clone();
+    let (small, _) = smallest(drawn, |part, _| match run(setup, part, finding.column, &all) {
+        Err(it) if it.outcome == finding.outcome => {
+            found = it;
+            true
         }
-    };
-    let mut best = (drawn.clone(), finding.clone());
-    while let Some(smaller) = parts(&best.0).into_iter().find_map(shows) {
-        best = smaller;
+        _ => false,
+    });
+    (small, found)
+}
+
+/// The smallest part of a model of which this holds, and the way to it: which of the parts of each that is in between.
+pub fn smallest(drawn: &Drawn, mut shows: impl FnMut(&Drawn, &[usize]) -> bool) -> (Drawn, Vec<usize>) {
+    let (mut best, mut way) = (drawn.clone(), Vec::new());
+    'smaller: loop {
+        for (at, part) in best.parts().into_iter().enumerate() {
+            way.push(at);
+            if !part.settings.is_empty() && shows(&part, &way) {
+                best = part;
+                continue 'smaller;
+            }
+            way.pop();
+        }
+        return (best, way);
     }
-    best
+}
+
+impl Drawn {
+    /// Models with less than that of this one, those with least first.
+    pub fn parts(&self) -> Vec<Drawn> {
+        let part = |it| Drawn::of(self.seed, self.opset(), it, self.values.clone());
+        parts(self).into_iter().map(part).collect()
+    }
 }
 
 /// Graphs with less than that of a model, those with least first.

@@ -2,9 +2,11 @@
 
 use crate::cases::Cases;
 use crate::draw::{Draft, Draw};
+use crate::peer::Peer;
 use crate::recipes;
 use orogen::Compiler;
 use orogen_onnx::OpTable;
+use std::path::Path;
 
 /// How nodes of an operator are drawn.
 pub(crate) type Recipe = fn(&mut Draw<'_>, &str) -> Option<Draft>;
@@ -28,6 +30,7 @@ pub struct Setup {
     pub operators: Vec<Operator>,
     pub(crate) table: OpTable,
     pub(crate) cases: Cases,
+    pub(crate) peer: Option<Peer>,
 }
 
 impl Setup {
@@ -39,7 +42,13 @@ impl Setup {
             Operator { domain: domain.into(), name: name.into(), recipe }
         };
         let operators = table.iter().map(|(domain, name, _)| operator((domain, name))).collect();
-        Setup { compiler, operators, table, cases: Cases::read() }
+        Setup { compiler, operators, table, cases: Cases::read(), peer: None }
+    }
+
+    /// With another implementation, which this Python has.
+    #[must_use]
+    pub fn with_peer(self, python: &Path) -> Setup {
+        Setup { peer: Some(Peer::new(python)), ..self }
     }
 
     /// How an operator is drawn: by a recipe of its own, from a node that is known to be right, or not at all.

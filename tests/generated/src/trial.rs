@@ -1,10 +1,12 @@
 //! A model on executors.
 
 use crate::compare::compare;
-use crate::executor::Column;
+use crate::executor::{Column, Form};
 use crate::model::{Drawn, Setting};
+use crate::peer::Answer;
 use crate::setup::Setup;
 use orogen::{Diagnostics, Model};
+use orogen_differential::Expected;
 use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,6 +20,8 @@ pub enum Outcome {
     Refuses,
     /// It panics.
     Panics,
+    /// Its process ends, or does not end.
+    Crashes,
 }
 
 /// What is wrong.
@@ -65,6 +69,9 @@ fn run_caught(
     column: Column,
     settings: &[usize],
 ) -> Result<usize, (usize, Outcome, String)> {
+    if column.form == Form::Peer {
+        return on_peer(setup, drawn, settings);
+    }
     let model = setup.compiler.decode("model.onnx", drawn.proto.to_bytes());
     let model = model.map_err(|it| (0, Outcome::Refuses, format!("decoding: {it}")))?;
     let mut prepared = None;
@@ -81,15 +88,42 @@ fn run_caught(
         };
         let outputs = program.run(&setting.inputs);
         let outputs = outputs.map_err(|it| (at, Outcome::Refuses, format!("running: {it:#}")))?;
-        for (name, sample) in &setting.outputs {
-            let result = match outputs.get(name) {
-                Some(found) => compare(found, sample),
-                None => Err("it is not there".to_owned()),
-            };
-            result.map_err(|it| (at, Outcome::Differs, format!("output `{name}`: {it}")))?;
-        }
+        check(&outputs, setting).map_err(|it| (at, Outcome::Differs, it))?;
         compared += 1;
         prepared = Some(program);
+    }
+    Ok(compared)
+}
+
+/// Whether outputs are what they should be.
+fn check(outputs: &Expected, setting: &Setting) -> Result<(), String> {
+    for (name, sample) in &setting.outputs {
+        let result = match outputs.get(name) {
+            Some(found) => compare(found, sample),
+            None => Err("it is not there".to_owned()),
+        };
+        result.map_err(|it| format!("output `{name}`: {it}"))?;
+    }
+    Ok(())
+}
+
+/// The same on another implementation; what it refuses is not compared.
+fn on_peer(setup: &Setup, drawn: &Drawn, settings: &[usize]) -> Result<usize, (usize, Outcome, String)> {
+    let peer = setup.peer.as_ref().ok_or((0, Outcome::Refuses, "there is no Python for it".to_owned()))?;
+    let chosen: Vec<usize> = settings.iter().copied().filter(|it| *it < drawn.settings.len()).collect();
+    let inputs = chosen.iter().map(|it| &drawn.settings[*it].inputs.inputs);
+    let answers =
+        peer.run(drawn.proto.to_bytes(), inputs).map_err(|it| (0, Outcome::Crashes, format!("{it:#}")))?;
+    let mut compared = 0;
+    for (at, answer) in chosen.into_iter().zip(answers) {
+        match answer {
+            Answer::Outputs(outputs) => {
+                check(&outputs, &drawn.settings[at]).map_err(|it| (at, Outcome::Differs, it))?;
+                compared += 1;
+            }
+            Answer::Unsupported => {}
+            Answer::Failed(why) => return Err((at, Outcome::Refuses, format!("running: {why}"))),
+        }
     }
     Ok(compared)
 }

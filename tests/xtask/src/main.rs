@@ -62,6 +62,9 @@ enum Command {
     /// Draw valid ONNX models of nearly all operators, compare what every executor computes of them, and write a small one of each that
     /// fails: `generated --seeds A..B`.
     Generated {
+        /// ONNX Runtime is an executor too; it is installed beside the build.
+        #[arg(long)]
+        ort: bool,
         /// Arguments of the tool; `--help` says which.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
@@ -98,7 +101,13 @@ fn run() -> Result<()> {
         Command::Models(args) => models::run(&args),
         Command::Growth { args } => tool::run("orogen-growth", &args),
         Command::Bench { args } => tool::run("orogen-bench", &args),
-        Command::Generated { args } => tool::run("orogen-generated", &args),
+        Command::Generated { ort, mut args } => {
+            if ort {
+                let python = conformance::Peer::Onnxruntime.python()?;
+                args.extend(["--python".to_owned(), python.display().to_string()]);
+            }
+            tool::run("orogen-generated", &args)
+        }
         Command::Conformance(args) => conformance::run(&args),
         Command::Chaos(args) => chaos::run(&args),
         Command::S0 => s0::run(),

@@ -12,7 +12,7 @@ use std::mem::{offset_of, size_of};
 use super::Entry;
 use super::parts::INPUT_WEIGHT;
 use crate::clif::size::MAX_EXTENT;
-use crate::clif::support::Form;
+use crate::clif::support::{Form, Support};
 
 /// The DLPack form of an element type.
 pub(crate) fn dlpack(dtype: DType) -> DLDataType {
@@ -197,7 +197,8 @@ impl Entry<'_, '_, '_> {
         let bad = self.unless(ok);
         let good = self.cx.b.current_block();
         self.cx.b.switch_to_block(bad);
-        let got = self.dtype_name(bits);
+        let number = self.cx.b.ins().uextend(types::I64, bits);
+        let got = self.cx.support(Support::ElementName, &[number]).expect("one result");
         let zero = self.cx.int(0);
         let message = format!("{what}: element type: expected {dtype}, got");
         self.raise("TypeError", &message, Form::Text, zero, got);
@@ -215,17 +216,6 @@ impl Entry<'_, '_, '_> {
         let (expected, got) = (self.cx.int(wanted), self.cx.b.ins().sextend(types::I64, found));
         let message = format!("{what}: number of dimensions");
         self.require(ok, "ValueError", &message, Some((expected, got)));
-    }
-
-    /// The text for an element type given as its four bytes.
-    fn dtype_name(&mut self, bits: Value) -> Value {
-        let mut name = self.cx.text("another type");
-        for dtype in DType::ALL {
-            let text = self.cx.text(dtype.name());
-            let same = self.cx.b.ins().icmp_imm_s(IntCC::Equal, bits, i64::from(dlpack(dtype).to_bits()));
-            name = self.cx.b.ins().select(same, text, name);
-        }
-        name
     }
 
     /// The extents of a tensor, each in range (law E2).

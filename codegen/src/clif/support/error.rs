@@ -7,7 +7,7 @@ use cranelift_codegen::ir::{
 use orogen_abi::HostTable;
 use std::mem::offset_of;
 
-use super::I;
+use super::{I, Support};
 use crate::clif::lowering::Failure;
 use crate::clif::unit::{FunctionCx, Symbol};
 
@@ -58,23 +58,23 @@ pub(super) fn fail(cx: &mut FunctionCx<'_>, args: &[Value]) {
     };
     let (place, number) = (field(cx, offset_of!(Failure, place)), field(cx, offset_of!(Failure, index)));
     let extent = field(cx, offset_of!(Failure, extent));
-    let after = copy_literal(cx, at, ": index ");
+    let after = copy_literal(cx, at, limit, ": index ");
     let after = write_number(cx, after, number);
-    let after = copy_literal(cx, after, " is out of range for ");
+    let after = copy_literal(cx, after, limit, " is out of range for ");
     let after = copy_text(cx, after, limit, place);
-    let after = copy_literal(cx, after, ", which has ");
+    let after = copy_literal(cx, after, limit, ", which has ");
     let after = write_number(cx, after, extent);
     cx.b.ins().jump(done, &[BlockArg::Value(after)]);
 
     cx.b.switch_to_block(text);
-    let after = copy_literal(cx, at, " ");
+    let after = copy_literal(cx, at, limit, " ");
     let after = copy_text(cx, after, limit, got);
     cx.b.ins().jump(done, &[BlockArg::Value(after)]);
 
     cx.b.switch_to_block(numbers);
-    let after = copy_literal(cx, at, " ");
+    let after = copy_literal(cx, at, limit, " ");
     let after = write_number(cx, after, expected);
-    let after = copy_literal(cx, after, ", got ");
+    let after = copy_literal(cx, after, limit, ", got ");
     let after = write_number(cx, after, got);
     cx.b.ins().jump(done, &[BlockArg::Value(after)]);
 
@@ -111,17 +111,22 @@ pub(super) fn within(cx: &mut FunctionCx<'_>, args: &[Value]) {
     cx.b.ins().return_(&[]);
 }
 
-fn copy_literal(cx: &mut FunctionCx<'_>, mut at: Value, text: &str) -> Value {
-    for byte in text.bytes() {
-        let byte = cx.b.ins().iconst(types::I8, i64::from(byte));
-        cx.b.ins().store(MemFlagsData::trusted(), byte, at, 0);
-        at = cx.b.ins().iadd_imm_s(at, 1);
-    }
-    at
+fn copy_literal(cx: &mut FunctionCx<'_>, at: Value, limit: Value, text: &str) -> Value {
+    let text = cx.text(text);
+    copy_text(cx, at, limit, text)
 }
 
-/// Copies up to the NUL or the limit; returns where the copy ends.
-fn copy_text(cx: &mut FunctionCx<'_>, start: Value, limit: Value, text: Value) -> Value {
+fn copy_text(cx: &mut FunctionCx<'_>, at: Value, limit: Value, text: Value) -> Value {
+    cx.support(Support::WriteText, &[at, limit, text]).expect("one result")
+}
+
+fn write_number(cx: &mut FunctionCx<'_>, at: Value, number: Value) -> Value {
+    cx.support(Support::WriteNumber, &[at, number]).expect("one result")
+}
+
+/// `(start, limit, text) → end`: copies up to the NUL or the limit.
+pub(super) fn write_text(cx: &mut FunctionCx<'_>, args: &[Value]) {
+    let &[start, limit, text] = args else { unreachable!("three parameters") };
     let (head, body, done) = (cx.b.create_block(), cx.b.create_block(), cx.b.create_block());
     let to = cx.b.append_block_param(head, I);
     let from = cx.b.append_block_param(head, I);
@@ -138,11 +143,12 @@ fn copy_text(cx: &mut FunctionCx<'_>, start: Value, limit: Value, text: Value) -
     let next_from = cx.b.ins().iadd_imm_s(from, 1);
     cx.b.ins().jump(head, &[BlockArg::Value(next_to), BlockArg::Value(next_from)]);
     cx.b.switch_to_block(done);
-    to
+    cx.b.ins().return_(&[to]);
 }
 
-/// Writes a signed decimal number; returns where it ends.
-fn write_number(cx: &mut FunctionCx<'_>, start: Value, number: Value) -> Value {
+/// `(start, number) → end`: a signed decimal number.
+pub(super) fn write_signed(cx: &mut FunctionCx<'_>, args: &[Value]) {
+    let &[start, number] = args else { unreachable!("two parameters") };
     // A minus sign that is overwritten when there is none.
     let minus = cx.b.ins().iconst(types::I8, i64::from(b'-'));
     cx.b.ins().store(MemFlagsData::trusted(), minus, start, 0);
@@ -182,5 +188,5 @@ fn write_number(cx: &mut FunctionCx<'_>, start: Value, number: Value) -> Value {
     let args = [next_at, next_rest, next_place].map(BlockArg::Value);
     cx.b.ins().brif(next_place, digits, &args, done, &[]);
     cx.b.switch_to_block(done);
-    next_at
+    cx.b.ins().return_(&[next_at]);
 }

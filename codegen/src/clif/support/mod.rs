@@ -7,6 +7,7 @@
 mod array;
 mod error;
 mod external;
+mod names;
 mod object;
 
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -15,6 +16,7 @@ use orogen_abi::HostTable;
 use std::mem::offset_of;
 
 use super::unit::{FunctionCx, Symbol, Target, Unit, Visibility, build};
+use names::Table;
 
 const PREFIX: &str = "orogen.support.";
 
@@ -56,8 +58,14 @@ pub(crate) enum Support {
     InsertItem,
     /// `(array, at) → array object`, null after an error was set; takes over the array.
     EraseItem,
+    /// `(the four bytes of an element type) → text`: its name.
+    ElementName,
     /// `(kind, message, form, expected, got)`; see [`error::Form`].
     Fail,
+    /// `(start, limit, text) → end`: copies a text for a message.
+    WriteText,
+    /// `(start, number) → end`: writes a number for a message.
+    WriteNumber,
     /// `(place)`: says where the error came about that was set, if the host can.
     Within,
     /// `(kernel, buffers, sizes, scratch bytes, extent, grain) → i32`: 0, or −1 after an error was set.
@@ -76,7 +84,7 @@ pub(crate) enum Support {
 
 pub(crate) use error::Form;
 
-const ALL: [(Support, &str, &[Type], &[Type]); 23] = [
+const ALL: [(Support, &str, &[Type], &[Type]); 26] = [
     (Support::Alloc, "alloc", &[I, I], &[I]),
     (Support::Free, "free", &[I, I], &[]),
     (Support::NewTensor, "new_tensor", &[types::I32, types::I32, I, I], &[I]),
@@ -92,7 +100,10 @@ const ALL: [(Support, &str, &[Type], &[Type]); 23] = [
     (Support::NewArray, "new_array", &[I, I], &[I]),
     (Support::InsertItem, "insert_item", &[I, I, I, I], &[I]),
     (Support::EraseItem, "erase_item", &[I, I], &[I]),
+    (Support::ElementName, "element_name", &[I], &[I]),
     (Support::Fail, "fail", &[I, I, I, I, I], &[]),
+    (Support::WriteText, "write_text", &[I, I, I], &[I]),
+    (Support::WriteNumber, "write_number", &[I, I], &[I]),
     (Support::Within, "within", &[I], &[]),
     (Support::Parallel, "parallel", &[I, I, I, I, I, I], &[types::I32]),
     (Support::CallExtern, "call_extern", &[I, I, I, I, I, types::I32, I], &[types::I32]),
@@ -169,12 +180,11 @@ impl FunctionCx<'_> {
 
 const TEXT_PREFIX: &str = "orogen.text.";
 
-/// The text behind a symbol that [`FunctionCx::text`] made.
-pub(crate) fn text_of(symbol: &Symbol) -> Option<&str> {
-    match symbol {
-        Symbol::LocalData(name) => name.strip_prefix(TEXT_PREFIX),
-        _ => None,
-    }
+/// The bytes behind a symbol of this library: a text with its NUL, or a table of names.
+pub(crate) fn data_of(symbol: &Symbol) -> Option<Vec<u8>> {
+    let Symbol::LocalData(name) = symbol else { return None };
+    let Some(text) = name.strip_prefix(TEXT_PREFIX) else { return names::table(name) };
+    Some(text.bytes().filter(|it| *it != 0).chain([0]).collect())
 }
 
 /// The function behind a symbol that [`FunctionCx::support`] made.
@@ -190,12 +200,15 @@ pub(crate) fn unit(target: Target, symbol: &str) -> Option<Unit> {
         Support::Release => object::release(cx, args),
         Support::ReleaseAny => object::release_any(cx, args),
         Support::RetainAny => object::retain_any(cx, args),
-        Support::KindName => object::kind_name(cx, args),
+        Support::KindName => names::look_up(cx, Table::Kinds, args),
+        Support::ElementName => names::look_up(cx, Table::ElementTypes, args),
         Support::EmptyArray => array::empty_array(cx, args),
         Support::NewArray => array::new_array(cx, args),
         Support::InsertItem => array::insert_item(cx, args),
         Support::EraseItem => array::erase_item(cx, args),
         Support::Fail => error::fail(cx, args),
+        Support::WriteText => error::write_text(cx, args),
+        Support::WriteNumber => error::write_signed(cx, args),
         Support::Within => error::within(cx, args),
         Support::Parallel => parallel(cx, args),
         Support::CallExtern => external::call_extern(cx, args),

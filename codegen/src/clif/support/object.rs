@@ -228,18 +228,6 @@ pub(super) fn retain_any(cx: &mut FunctionCx<'_>, args: &[Value]) {
     cx.b.ins().return_(&[]);
 }
 
-/// `(tag) → text`
-pub(super) fn kind_name(cx: &mut FunctionCx<'_>, args: &[Value]) {
-    let index = cx.b.ins().ireduce(types::I32, args[0]);
-    let mut name = cx.text(TypeIndex::OTHER);
-    for (other, words) in TypeIndex::NAMES {
-        let words = cx.text(words);
-        let same = cx.b.ins().icmp_imm_s(IntCC::Equal, index, i64::from(*other));
-        name = cx.b.ins().select(same, words, name);
-    }
-    cx.b.ins().return_(&[name]);
-}
-
 /// Two blocks; control goes to the first when an `Any` of this tag is an object.
 fn if_object(cx: &mut FunctionCx<'_>, tag: Value) -> (Block, Block) {
     let index = cx.b.ins().ireduce(types::I32, tag);

@@ -1,9 +1,8 @@
 //! Live intervals of virtual registers.
 
-use indexmap::{IndexMap, IndexSet};
-
 use crate::vector::ir::{IReg, Inst, IntSource, Program, Reg, Stmt};
 use crate::vector::operands::Role;
+use crate::vector::registers::{RegMap, RegSet};
 
 /// From the first write to the last read. Statement `p` reads at `2p` and writes at `2p + 1`, so that a destination
 /// may take the register of a source that ends there.
@@ -25,15 +24,16 @@ impl Interval {
 }
 
 /// The interval of every register that occurs.
-pub(super) fn intervals(program: &Program, temporaries: &[Reg]) -> IndexMap<Reg, Interval> {
-    let mut walk = Walk { found: IndexMap::new(), position: 0, weight: 1.0, defined: vec![IndexSet::new()] };
+pub(super) fn intervals(program: &Program, temporaries: &[Reg]) -> RegMap<Interval> {
+    let mut walk =
+        Walk { found: RegMap::default(), position: 0, weight: 1.0, defined: vec![RegSet::default()] };
     for &p in &program.params {
         walk.touch(p.into(), 1);
     }
     walk.position = 1;
     walk.block(&program.body);
     for reg in temporaries {
-        if let Some(interval) = walk.found.get_mut(reg) {
+        if let Some(interval) = walk.found.slot(*reg) {
             interval.weight = f64::INFINITY;
         }
     }
@@ -41,27 +41,27 @@ pub(super) fn intervals(program: &Program, temporaries: &[Reg]) -> IndexMap<Reg,
 }
 
 struct Walk {
-    found: IndexMap<Reg, Interval>,
+    found: RegMap<Interval>,
     position: u32,
     weight: f64,
     /// For the program and each open loop: the registers surely written so far inside it.
-    defined: Vec<IndexSet<Reg>>,
+    defined: Vec<RegSet>,
 }
 
 impl Walk {
     fn touch(&mut self, reg: Reg, at: u32) {
         let weight = self.weight;
-        let i = self.found.entry(reg).or_insert(Interval { start: at, end: at, weight: 0.0 });
+        let i = self.found.slot(reg).get_or_insert(Interval { start: at, end: at, weight: 0.0 });
         i.start = i.start.min(at);
         i.end = i.end.max(at);
         i.weight += weight;
     }
 
-    fn read(&mut self, reg: Reg, carried: &mut [IndexSet<Reg>]) {
+    fn read(&mut self, reg: Reg, carried: &mut [RegSet]) {
         self.touch(reg, 2 * self.position);
         // A read that the body has not written before needs the value at the top of the loop.
         for (defined, carried) in self.defined.iter().zip(carried.iter_mut()).rev() {
-            if defined.contains(&reg) {
+            if defined.contains(reg) {
                 break;
             }
             carried.insert(reg);
@@ -76,17 +76,17 @@ impl Walk {
     }
 
     fn block(&mut self, stmts: &[Stmt]) {
-        let mut carried = vec![IndexSet::new()];
+        let mut carried = vec![RegSet::default()];
         self.statements(stmts, &mut carried);
     }
 
-    fn source(&mut self, s: IntSource, carried: &mut [IndexSet<Reg>]) {
+    fn source(&mut self, s: IntSource, carried: &mut [RegSet]) {
         if let IntSource::Reg(r) = s {
             self.read(r.into(), carried);
         }
     }
 
-    fn inst(&mut self, inst: &Inst, carried: &mut [IndexSet<Reg>]) {
+    fn inst(&mut self, inst: &Inst, carried: &mut [RegSet]) {
         inst.for_each_register(|role, reg| match role {
             Role::Use => self.read(reg, carried),
             Role::Def => self.write(reg),
@@ -96,10 +96,10 @@ impl Walk {
         }
     }
 
-    fn open_loop(&mut self, counter: Option<IReg>, body: &[Stmt], carried: &mut Vec<IndexSet<Reg>>) {
+    fn open_loop(&mut self, counter: Option<IReg>, body: &[Stmt], carried: &mut Vec<RegSet>) {
         self.weight *= 8.0;
-        self.defined.push(IndexSet::new());
-        carried.push(IndexSet::new());
+        self.defined.push(RegSet::default());
+        carried.push(RegSet::default());
         if let Some(counter) = counter {
             self.write(counter.into());
         }
@@ -111,16 +111,16 @@ impl Walk {
         }
         self.weight /= 8.0;
         self.defined.pop();
-        for reg in carried.pop().unwrap_or_default() {
+        for reg in carried.pop().unwrap_or_default().iter() {
             let end = 2 * self.position + 1;
-            if let Some(i) = self.found.get_mut(&reg) {
+            if let Some(i) = self.found.slot(reg) {
                 i.end = i.end.max(end);
             }
         }
         self.position += 1;
     }
 
-    fn statements(&mut self, stmts: &[Stmt], carried: &mut Vec<IndexSet<Reg>>) {
+    fn statements(&mut self, stmts: &[Stmt], carried: &mut Vec<RegSet>) {
         for stmt in stmts {
             match stmt {
                 Stmt::Inst(inst) => {
@@ -141,7 +141,7 @@ impl Walk {
                     let then = std::mem::replace(&mut self.defined, before);
                     self.statements(&i.otherwise, carried);
                     for (both, then) in self.defined.iter_mut().zip(&then) {
-                        both.retain(|r| then.contains(r));
+                        both.intersect(then);
                     }
                 }
             }

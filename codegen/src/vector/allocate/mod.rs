@@ -13,9 +13,8 @@ mod spill;
 
 use std::fmt;
 
-use indexmap::IndexMap;
-
 use super::ir::{Inst, Program, Reg, Stmt};
+use super::registers::RegMap;
 use interval::{Interval, intervals};
 
 /// Where registers of a class live.
@@ -138,18 +137,18 @@ struct Active {
 }
 
 enum Scan {
-    Assigned(IndexMap<Reg, u32>),
+    Assigned(RegMap<u32>),
     Spill(Vec<Reg>),
 }
 
 fn scan(
     program: &Program,
-    intervals: &IndexMap<Reg, Interval>,
+    intervals: &RegMap<Interval>,
     registers: &Registers,
 ) -> Result<Scan, OutOfRegisters> {
-    let mut order: Vec<(Reg, Interval)> = intervals.iter().map(|(r, i)| (*r, *i)).collect();
+    let mut order: Vec<(Reg, Interval)> = intervals.iter().collect();
     order.sort_by_key(|(r, i)| (i.start, *r));
-    let mut assigned: IndexMap<Reg, u32> = IndexMap::new();
+    let mut assigned: RegMap<u32> = RegMap::default();
     let mut active: Vec<Active> = Vec::new();
     let mut spilled = Vec::new();
 
@@ -161,7 +160,7 @@ fn scan(
         let fixed = program.params.iter().position(|&p| Reg::Int(p) == reg).map(|i| registers.params[i]);
         let free = fixed.or_else(|| registers.of(file).iter().copied().find(|&n| taken >> n & 1 == 0));
         if let Some(number) = free {
-            assigned.insert(reg, number);
+            *assigned.slot(reg) = Some(number);
             active.push(Active { reg, interval, file, number });
             continue;
         }
@@ -172,7 +171,7 @@ fn scan(
         match cheapest {
             Some(victim) if victim.interval.cost() < interval.cost() => {
                 spilled.push(victim.reg);
-                assigned.insert(reg, victim.number);
+                *assigned.slot(reg) = Some(victim.number);
                 (victim.reg, victim.interval) = (reg, interval);
             }
             _ if interval.cost().is_finite() => spilled.push(reg),
@@ -182,9 +181,9 @@ fn scan(
     Ok(if spilled.is_empty() { Scan::Assigned(assigned) } else { Scan::Spill(spilled) })
 }
 
-fn rename(program: &mut Program, assigned: &IndexMap<Reg, u32>) {
+fn rename(program: &mut Program, assigned: &RegMap<u32>) {
     // A register that is never used has no interval; any number will do.
-    let number = |reg: Reg| assigned.get(&reg).copied().unwrap_or_default();
+    let number = |reg: Reg| assigned.get(reg).unwrap_or_default();
     for p in &mut program.params {
         p.0 = number(Reg::Int(*p));
     }

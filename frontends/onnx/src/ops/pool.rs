@@ -256,16 +256,21 @@ fn lp_pool(cx: &mut NodeCx<'_, '_>) -> Single {
 
 /// The same with arithmetic in the type of its operand.
 fn lp_pool_of(cx: &mut NodeCx<'_, '_>, x: Value, p: f64) -> Single {
-    let size: f64 = window(cx, x)?.kernel.iter().map(|it| *it as f64).product();
     let magnitude = cx.unary("abs", x)?;
     let power = cx.with_number("pow", magnitude, p)?;
     let mean = average(cx, power, true)?;
-    let sum = if cx.flag("ceil_mode") {
-        // The last windows may hang over: a mean of ones over everything says by how many elements.
-        let window = window(cx, x)?;
-        let Padding::Fixed(pads) = padding(cx, x, &window, Fill::Number(0.0))? else {
-            return Err(not_supported("`ceil_mode` with automatic padding of a dynamic size"));
-        };
+    // The last windows may hang over, but not where padding is made for whole ones.
+    let window = window(cx, x)?;
+    let size: f64 = window.kernel.iter().map(|it| *it as f64).product();
+    let fixed = match cx.flag("ceil_mode") {
+        true => match padding(cx, x, &window, Fill::Number(0.0))? {
+            Padding::Fixed(pads) => Some(pads),
+            Padding::Dynamic(_) => None,
+        },
+        false => None,
+    };
+    let sum = if let Some(pads) = fixed {
+        // A mean of ones over everything says by how many elements.
         let n = window.kernel.len();
         let mut counts = Vec::new();
         for i in 0..n {

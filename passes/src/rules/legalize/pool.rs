@@ -180,7 +180,13 @@ fn inverse_count(cx: &mut Legalizer<'_>, x_dims: &[Dim], at: &[Dim], dtype: DTyp
             let before = cx.linear(start, -1, 0)?;
             let first = cx.b.shapes().ceil_div(before, dilations[i]).map_err(overflow)?;
             let first = cx.b.shapes().max(&[first, zero]).map_err(overflow)?;
-            cx.sub(end, first)?
+            let count = cx.sub(end, first)?;
+            // A window may lie in the padding as a whole.
+            let reach = (kernel[i] - 1).saturating_mul(dilations[i]);
+            match pads[i] > reach || pads[n + i] > reach {
+                true => cx.b.shapes().max(&[count, zero]).map_err(overflow)?,
+                false => count,
+            }
         };
         factors.push(cx.dim_as(count, dtype)?);
     }

@@ -19,7 +19,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use end::End;
 use list::List;
-use peer::Peer;
+pub(crate) use peer::Peer;
 use reasons::Reasons;
 use regex_automata::meta::Regex;
 use regex_automata::util::syntax;

@@ -5,6 +5,7 @@ use super::suite::{PACKAGES, SUITE};
 use crate::{python, workspace};
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 const SCRIPT: &str = "tests/conformance/peers.py";
@@ -48,16 +49,23 @@ impl Peer {
         Ok(lists.collect::<Result<Vec<_>>>()?.into_iter().filter(List::is_there).collect())
     }
 
+    /// A Python that has it.
+    ///
+    /// # Errors
+    /// Packages that cannot be had.
+    pub(crate) fn python(self) -> Result<PathBuf> {
+        let mut packages = PACKAGES.to_vec();
+        packages.extend((self != Peer::Reference).then(|| self.package()));
+        python::environment(&format!("conformance-{}", self.name()), &packages)
+            .context("a peer needs Python 3 and its package index")
+    }
+
     /// Runs all cases in a process each, and writes how they end.
     ///
     /// # Errors
     /// Packages that cannot be had, and what the script says.
     pub(super) fn measure(self) -> Result<()> {
-        let mut packages = PACKAGES.to_vec();
-        packages.extend((self != Peer::Reference).then(|| self.package()));
-        let python = python::environment(&format!("conformance-{}", self.name()), &packages)
-            .context("a peer needs Python 3 and its package index")?;
-        let mut command = Command::new(python);
+        let mut command = Command::new(self.python()?);
         command.arg(workspace::root().join(SCRIPT)).arg(self.name()).stderr(Stdio::inherit());
         let output = command.env("PYTHONDONTWRITEBYTECODE", "1").output().context("running Python")?;
         ensure!(output.status.success(), "{} cannot be measured", self.name());

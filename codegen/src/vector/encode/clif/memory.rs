@@ -20,7 +20,9 @@ impl Emitter<'_, '_> {
     /// A vector of elements as lanes.
     pub(super) fn load(&mut self, (p, at): Place, from: Storage) -> Value {
         if from == self.width.storage() {
-            return self.b.ins().load(self.float, memory(), p, at);
+            // As integers: Cranelift makes a load of floats an operand of `cmpps` and `cmppd`, which fault where memory
+            // is not aligned.
+            return self.b.ins().load(self.int, memory(), p, at);
         }
         // Half as wide, in one instruction.
         match (from, self.width) {
