@@ -15,7 +15,10 @@ pub fn dtype_of(number: i32) -> Result<DType, String> {
     if number == data_type::UNDEFINED {
         return Err("the element type is missing".into());
     }
-    DType::from_onnx(number).ok_or_else(|| format!("there is no element type number {number}"))
+    DType::from_onnx(number).ok_or_else(|| match number {
+        27 | 28 => format!("floats of 6 bits (element type number {number}) are not supported"),
+        _ => format!("there is no element type number {number}"),
+    })
 }
 
 /// The number of an element type that a file names, as `TensorProto.DataType` spells it.

@@ -146,6 +146,28 @@ fn weights_have_the_block_that_a_list_says() {
 }
 
 #[test]
+fn codes_of_bitsandbytes_stand_for_shares_of_the_largest() {
+    // Two columns of two weights, in blocks of three: codes lie in the high bits first.
+    let bytes = |list: &[u8]| TensorProto {
+        name: "w".into(),
+        data_type: data_type::UINT8,
+        dims: vec![list.len() as i64],
+        raw_data: Some(list.to_vec().into()),
+        ..TensorProto::default()
+    };
+    let attributes =
+        |kind: i64| vec![int("K", 2), int("N", 2), int("block_size", 3), int("quant_type", kind)];
+    let x = [f32s(&[1, 2], &[1.0, 10.0])];
+    let of = |codes: &[u8]| [bytes(codes), f32_tensor("s", &[2], &[2.0, 100.0])];
+    // 1 · 2, 0 and −1 · 2, then 1 · 100 of the second block.
+    assert_eq!(run("MatMulBnb4", attributes(1), &x, &of(&[0xf7, 0x0f])).to_f64(), [2.0, 998.0]);
+    // 0.5 · 2 and −1 · 2, then 0.25 · 2 and −0.25 · 100.
+    assert_eq!(run("MatMulBnb4", attributes(0), &x, &of(&[0x5b, 0x7f])).to_f64(), [-19.0, -249.5]);
+    refused("MatMulBnb4", attributes(2), &x, &of(&[0, 0]), "neither 0 (FP4) nor 1 (NF4)");
+    refused("MatMulBnb4", attributes(1), &x, &of(&[0]), "bytes with 2 · 2 codes");
+}
+
+#[test]
 fn tokens_go_to_the_best_experts() {
     // Three experts that multiply by 1, 10 and 100; the first token likes the last two, the second the first.
     let (x, scores) = (f32s(&[2, 1], &[1.0, 2.0]), f32s(&[2, 3], &[-9.0, 0.0, 3f64.ln(), 5.0, 1.0, 1.0]));

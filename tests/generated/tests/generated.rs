@@ -81,6 +81,7 @@ const UNDRAWN: &[(&str, &str, &[&str])] = &[
             "GroupNorm",
             "GroupQueryAttention",
             "LinearAttention",
+            "MatMulBnb4",
             "MatMulIntegerToFloat",
             "MatMulNBits",
             "MoE",

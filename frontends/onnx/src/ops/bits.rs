@@ -1,5 +1,6 @@
-//! Weights of few bits of `com.microsoft`, scaled in blocks: `MatMulNBits` and `GatherBlockQuantized`. They lie side by side
-//! in bytes, the first in the low bits, as constants of types that narrow do; so they become such constants.
+//! Weights of few bits of `com.microsoft`, scaled in blocks: `MatMulNBits`, `MatMulBnb4` and `GatherBlockQuantized`. They
+//! lie side by side in bytes, the first in the low bits (of `MatMulBnb4` in the high ones), as constants of types that
+//! narrow do; so they become such constants.
 
 use super::index::within;
 use super::quant::in_blocks;
@@ -17,6 +18,7 @@ const DOMAIN: &str = "com.microsoft";
 
 pub(super) fn register(table: &mut OpTable) {
     table.register_checked(DOMAIN, "MatMulNBits", .., check_product, single(product));
+    table.register_checked(DOMAIN, "MatMulBnb4", .., check_coded, single(coded_product));
     table.register_checked(DOMAIN, "GatherBlockQuantized", .., check_gather, single(gather));
 }
 
@@ -44,6 +46,50 @@ fn check_blocks(node: &Node<'_>, default: i64) -> Result<(), String> {
     match Bits::of(node.int("bits").unwrap_or(4)) {
         Some(_) => Ok(()),
         None => Err(format!("weights of {} bits are not supported", node.int("bits").unwrap_or(4))),
+    }
+}
+
+fn check_coded(node: &Node<'_>) -> Result<(), String> {
+    if node.int("transB").unwrap_or(1) != 1 {
+        return Err("weights that are not transposed (`transB`) are not supported".into());
+    }
+    for name in ["K", "N", "block_size"] {
+        if !(1..1 << 31).contains(&node.int(name).unwrap_or(0)) {
+            return Err(format!("its `{name}` is missing or out of range"));
+        }
+    }
+    match codes(node.int("quant_type").unwrap_or(-1)) {
+        Some(_) => Ok(()),
+        None => Err("its `quant_type` is neither 0 (FP4) nor 1 (NF4)".into()),
+    }
+}
+
+/// What the codes of 4 bits of bitsandbytes stand for: floats of 4 bits, and quantiles of the normal distribution.
+fn codes(kind: i64) -> Option<[f64; 16]> {
+    match kind {
+        0 => {
+            let sizes = [0.0, 5.208333333e-3, 0.66666667, 1.0, 0.33333333, 0.5, 0.16666667, 0.25];
+            Some(std::array::from_fn(|i| if i < 8 { sizes[i] } else { -sizes[i - 8] }))
+        }
+        1 => Some([
+            -1.0,
+            -0.6961928009986877,
+            -0.5250730514526367,
+            -0.39491748809814453,
+            -0.28444138169288635,
+            -0.18477343022823334,
+            -0.09105003625154495,
+            0.0,
+            0.07958029955625534,
+            0.16093020141124725,
+            0.24611230194568634,
+            0.33791524171829224,
+            0.44070982933044434,
+            0.5626170039176941,
+            0.7229568362236023,
+            1.0,
+        ]),
+        _ => None,
     }
 }
 
@@ -133,6 +179,38 @@ fn product(cx: &mut NodeCx<'_, '_>) -> Single {
         Some(bias) => cx.binary("add", y, bias),
         None => Ok(y),
     }
+}
+
+/// Weights are what their codes stand for times the largest magnitude of their block; blocks go on from row to row.
+fn coded_product(cx: &mut NodeCx<'_, '_>) -> Single {
+    let [depth, columns, block] = ["K", "N", "block_size"].map(|it| cx.int(it).unwrap_or(1));
+    let (a, magnitudes) = (cx.input(0)?, cx.input(2)?);
+    let data = cx.constant_data(cx.input(1)?).ok_or_else(|| not_supported("its weights are no constant"))?;
+    let count = depth.checked_mul(columns).and_then(|it| u64::try_from(it).ok());
+    let count = count.filter(|it| it.div_ceil(2) == data.len() as u64 && data.dtype() == DType::U8);
+    let Some(count) = count else {
+        return Err(bad(format!("its weights must be bytes with {columns} · {depth} codes")));
+    };
+    let swapped: Vec<u8> = data.bytes().iter().map(|it| it.rotate_left(4)).collect();
+    let codes_in_order = TensorData::new(DType::U4, vec![data.len() as u64 * 2], swapped.into());
+    let mut w = cx.constant(codes_in_order.map_err(|it| bad(it.to_string()))?);
+    let dtype = cx.dtype(magnitudes)?;
+    let values =
+        codes(cx.int("quant_type").unwrap_or(0)).ok_or_else(|| bad("its `quant_type` is not known"))?;
+    let values = cx.constant(TensorData::from_f64(dtype, &[16], values));
+    w = cx.slice(w, 0, 0, count as i64)?;
+    w = cx.as_i64(w)?;
+    w = cx.emit("gather", attrs([("axis", 0.into())]), &[values, w])?;
+    let blocks = (count as i64 + block - 1) / block;
+    let scale = cx.reshape_to(magnitudes, &[Size::Const(blocks), Size::Const(1)])?;
+    let shape = cx.int_vector(&[blocks, block]);
+    let scale = cx.emit("expand", Attrs::none(), &[scale, shape])?;
+    let scale = cx.reshape_to(scale, &[Size::Const(blocks * block)])?;
+    let scale = cx.slice(scale, 0, 0, count as i64)?;
+    w = cx.binary("mul", w, scale)?;
+    w = cx.reshape_to(w, &[Size::Const(columns), Size::Const(depth)])?;
+    w = cx.transpose(w, &[1, 0])?;
+    cx.binary("matmul", a, w)
 }
 
 /// `(x − zero) · scale` of the block, of so many, that a list says for each of so many columns.
