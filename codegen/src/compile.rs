@@ -14,10 +14,9 @@ use orogen_ir::text::type_text;
 use orogen_ir::types::{Bytes, ConstId, ConstPool, DType, Dims, Source};
 use rayon::prelude::*;
 
-use crate::clif::entry::{
-    ConstantSymbols, EntryInput, Strings, dlpack, door, entry, plain_constants, slot_symbol,
-};
+use crate::clif::entry::{ConstantSymbols, EntryInput, Strings, door, entry, plain_constants, slot_symbol};
 use crate::clif::kernel::{Kernel, KernelPhase, kernel};
+use crate::clif::support::dlpack;
 use crate::clif::unit::{Target, Unit};
 use crate::library::{Blob, Compiled, KernelInfo, Metadata, PhaseInfo};
 use crate::options::CodegenOptions;

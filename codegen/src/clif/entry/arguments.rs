@@ -12,13 +12,7 @@ use std::mem::{offset_of, size_of};
 use super::Entry;
 use super::parts::INPUT_WEIGHT;
 use crate::clif::size::MAX_EXTENT;
-use crate::clif::support::{Form, Support};
-
-/// The DLPack form of an element type.
-pub(crate) fn dlpack(dtype: DType) -> DLDataType {
-    let (code, bits) = dtype.row().dlpack;
-    DLDataType::new(code, bits)
-}
+use crate::clif::support::{Form, Support, dlpack};
 
 impl Entry<'_, '_, '_> {
     /// `args` are those of the packed function.

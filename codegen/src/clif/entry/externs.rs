@@ -15,11 +15,10 @@ use orogen_ir::shape::Dim;
 use orogen_ir::types::{Attr, DType};
 use std::mem::{offset_of, size_of};
 
-use super::arguments::dlpack;
 use super::objects::Held;
 use super::{Entry, room};
 use crate::clif::size::{Scope, Sizes};
-use crate::clif::support::{Form, Support};
+use crate::clif::support::{Form, Support, dlpack};
 use crate::clif::unit::Symbol;
 
 /// What unwritten floats are filled with: not a number, of a pattern that no arithmetic gives.

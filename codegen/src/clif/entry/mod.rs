@@ -39,7 +39,6 @@ use orogen_ir::plan::{Arg, BufferRef, CallPlan, Condition, OutputKind, Step};
 use orogen_ir::shape::Dim;
 use orogen_ir::types::DType;
 
-pub(crate) use self::arguments::dlpack;
 use self::exact::Exact;
 pub(crate) use self::externs::slot_symbol;
 use self::frame::Frame;

@@ -9,10 +9,9 @@ use orogen_ir::shape::{Constraint, Dim, MAX_INTEGER, Sym, SymbolKind};
 use orogen_ir::types::{DType, Source};
 use std::mem::offset_of;
 
-use super::arguments::dlpack;
 use super::{Entry, Form, MAX_BYTES, expectation};
 use crate::clif::size::{Checked, MAX_EXTENT, Range};
-use crate::clif::support::Support;
+use crate::clif::support::{Support, dlpack};
 use crate::clif::unit::Symbol;
 
 /// What became of a fact.

@@ -83,6 +83,7 @@ pub(crate) enum Support {
 }
 
 pub(crate) use error::Form;
+pub(crate) use names::dlpack;
 
 const ALL: [(Support, &str, &[Type], &[Type]); 26] = [
     (Support::Alloc, "alloc", &[I, I], &[I]),

@@ -2,12 +2,17 @@
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, Value, types};
-use orogen_abi::TypeIndex;
+use orogen_abi::{DLDataType, TypeIndex};
 use orogen_ir::types::DType;
 
 use super::I;
-use crate::clif::entry::dlpack;
 use crate::clif::unit::{FunctionCx, Symbol};
+
+/// The DLPack form of an element type.
+pub(crate) fn dlpack(dtype: DType) -> DLDataType {
+    let (code, bits) = dtype.row().dlpack;
+    DLDataType::new(code, bits)
+}
 
 const PREFIX: &str = "orogen.names.";
 /// Bytes of a row: the number in four, then the name, filled up with NULs, at least one.
