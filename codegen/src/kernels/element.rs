@@ -145,10 +145,13 @@ impl Element {
         self.widened(b, lanes)
     }
 
-    /// So many vectors of elements: two, one behind the other, or four of bytes, which are the parts of lanes.
+    /// So many vectors of elements: an even number of them, one behind the other, or four of bytes, which are the parts
+    /// of lanes.
     pub(crate) fn load_many(self, b: &mut Builder, addr: impl Into<Addr>, count: usize) -> Vec<VReg> {
-        if count == 2 {
-            return self.load_two(b, addr).to_vec();
+        let addr = addr.into();
+        if !self.divides_lanes(b.width(), count) {
+            let pairs = (0..count as i64).step_by(2);
+            return pairs.flat_map(|it| self.load_two(b, addr.offset(self.vectors(it)))).collect();
         }
         let lanes = b.load(addr, None);
         (0..count as i64).map(|part| self.part_of_lanes(b, lanes, count as i64, part)).collect()

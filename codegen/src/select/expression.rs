@@ -64,6 +64,9 @@ fn float_of(width: Width) -> Option<DType> {
     }
 }
 
+/// Operations of a light expression.
+const LIGHT: usize = 8;
+
 /// Whether a function of a float gives one of the same type without rounding.
 fn exact(op: UnaryOp) -> bool {
     use UnaryOp::{Abs, Ceil, Floor, IsInf, IsNan, Neg, Round, Sign, Trunc};
@@ -163,6 +166,16 @@ impl VectorExpr {
     /// A text that two expressions share exactly when they are equal.
     pub(crate) fn key(&self) -> String {
         format!("{:?} {:?}", self.width, self.operations.as_slice())
+    }
+
+    /// Whether it takes a few instructions.
+    pub(crate) fn is_light(&self) -> bool {
+        let heavy = |it: &Operation| match it {
+            Operation::Function(function, _) => !exact(*function),
+            Operation::BinaryFunction(..) | Operation::Wide(..) => true,
+            _ => false,
+        };
+        self.operations.len() <= LIGHT && !self.operations.iter().any(heavy)
     }
 
     /// Appends code for `results`; `leaves` are the values of the leaves.

@@ -90,12 +90,17 @@ impl Reduction {
 
     /// The combination of an accumulator with a value.
     pub(crate) fn accumulate(self, b: &mut Builder, accumulator: VReg, value: VReg) -> VReg {
+        let value = if self.ranks(b.width()) { self.ranked(b, value) } else { value };
+        self.join(b, accumulator, value)
+    }
+
+    /// The combination of two accumulators.
+    pub(crate) fn join(self, b: &mut Builder, x: VReg, y: VReg) -> VReg {
         if !self.ranks(b.width()) {
-            return self.step(b, accumulator, value);
+            return self.step(b, x, y);
         }
-        let value = self.ranked(b, value);
         let op = if self.combine == Combine::Max { BinaryOp::IntMax } else { BinaryOp::IntMin };
-        b.binary(op, accumulator, value)
+        b.binary(op, x, y)
     }
 
     /// The combination of two values.

@@ -17,6 +17,9 @@ use crate::kernels::laws::Law;
 use crate::vector::{BinaryOp, Builder, IReg, IntCompare, IntOp, Isa, MReg, Program, Size, VReg, Width};
 use orogen_ir::shape::{Dim, ShapeCx};
 
+/// Vectors that a reduction takes in at a time.
+const ACCUMULATORS: usize = 4;
+
 /// A pointer parameter, by its place.
 pub(crate) type Pointer = usize;
 
@@ -200,6 +203,7 @@ impl RowProgram {
                 {
                     self.scalar(b, only, &pointers, &sizes, &mut values);
                 } else {
+                    let many = if self.waits(segment) { ACCUMULATORS } else { many };
                     Pass { program: self, segment, pointers: &pointers, sizes: &sizes, n, many }
                         .build(b, &mut values);
                 }
@@ -222,6 +226,20 @@ impl RowProgram {
             Isa::Clif128 if rows().any(|it| it.is_in_pairs(self.width)) => 2,
             _ => 1,
         }
+    }
+
+    /// Whether a pass does little but wait for its accumulator: each vector that is taken in has one of its own then.
+    fn waits(&self, segment: &[usize]) -> bool {
+        let [only] = segment else { return false };
+        let stage = &self.stages[*only];
+        let plain = |leaf: &Leaf| match leaf {
+            Leaf::Memory(p) | Leaf::Row(_, p) => {
+                !self.targets[*p].element.divides_lanes(self.width, ACCUMULATORS)
+            }
+            Leaf::Value(_) | Leaf::Size(_) => true,
+            Leaf::Position => false,
+        };
+        matches!(stage.work, Work::Reduce(_)) && stage.expr.is_light() && stage.leaves.iter().all(plain)
     }
 
     fn scalar(
@@ -341,12 +359,13 @@ impl Pass<'_> {
                 Hoisted { values: stage.expr.emit(b, &leaves, &parts), expr, root }
             })
             .collect();
-        let accumulators: Vec<Option<VReg>> = self
+        let each = if self.program.waits(self.segment) { self.many } else { 1 };
+        let accumulators: Vec<Vectors> = self
             .segment
             .iter()
             .map(|number| match stages[*number].work {
-                Work::Reduce(reduction) => Some(reduction.start(b)),
-                Work::Map | Work::Scalar => None,
+                Work::Reduce(reduction) => (0..each).map(|_| reduction.start(b)).collect(),
+                Work::Map | Work::Scalar => Vec::new(),
             })
             .collect();
         let moving =
@@ -376,6 +395,9 @@ impl Pass<'_> {
                 }
             });
             single = b.int_op(IntOp::And, whole, count - 1);
+            if each > 1 {
+                b.when(IntCompare::Gt, steps, 0, |b| self.join(b, &accumulators));
+            }
         }
         b.repeat(single, |b| {
             self.step(b, &splats, &cursors, &hoisted, &accumulators, values, places.clone(), Take::One);
@@ -405,7 +427,8 @@ impl Pass<'_> {
             );
         });
         for (number, accumulator) in self.segment.iter().zip(&accumulators) {
-            let (Some(accumulator), Work::Reduce(reduction)) = (accumulator, stages[*number].work) else {
+            let (Some(accumulator), Work::Reduce(reduction)) = (accumulator.first(), stages[*number].work)
+            else {
                 continue;
             };
             let value = reduction.finish(b, *accumulator);
@@ -416,6 +439,21 @@ impl Pass<'_> {
         }
     }
 
+    /// Leaves in the first accumulator of each stage what all of them hold.
+    fn join(&self, b: &mut Builder, accumulators: &[Vectors]) {
+        for (number, accumulators) in self.segment.iter().zip(accumulators) {
+            let Work::Reduce(reduction) = self.program.stages[*number].work else { continue };
+            let mut apart = accumulators.len();
+            while apart > 1 {
+                apart = apart.div_ceil(2);
+                for (into, from) in accumulators.iter().zip(&accumulators[apart..]).take(apart) {
+                    let all = reduction.join(b, *into, *from);
+                    b.assign(*into, all);
+                }
+            }
+        }
+    }
+
     #[allow(clippy::too_many_arguments, reason = "the registers of a pass, by kind")]
     fn step(
         &self,
@@ -423,7 +461,7 @@ impl Pass<'_> {
         splats: &[Option<VReg>],
         cursors: &[Option<IReg>],
         hoisted: &[Hoisted],
-        accumulators: &[Option<VReg>],
+        accumulators: &[Vectors],
         values: &[Option<VReg>],
         places: Option<Vectors>,
         take: Take,
@@ -468,7 +506,7 @@ impl Pass<'_> {
                 })
                 .collect();
             made.push((number, value.clone()));
-            match (stage.work, accumulator) {
+            match (stage.work, accumulator.first()) {
                 (Work::Map, _) => {
                     if let (Some(p), true) = (stage.pointer, self.program.stored[number]) {
                         let cursor = cursors[p].expect("a cursor for each row");
@@ -480,8 +518,8 @@ impl Pass<'_> {
                         loaded[p] = None;
                     }
                 }
-                (Work::Reduce(reduction), Some(accumulator)) => {
-                    for value in value {
+                (Work::Reduce(reduction), Some(_)) => {
+                    for (value, accumulator) in value.into_iter().zip(accumulator.iter().cycle()) {
                         let value = match take {
                             Take::Many | Take::One => value,
                             Take::Tail(_, active) => {

@@ -123,6 +123,7 @@ pub const CLASSES: &[Class] = &[
     class!("shift", "element", integers, Lanes, "add", |b, t| binary(b, t, "shift_left")),
     class!("tan", "element", floats, Lanes, |b, t| unary(b, t, "tan")),
     class!("atan", "element", floats, Lanes, |b, t| unary(b, t, "atan")),
+    class!("asin", "element", floats, Lanes, |b, t| unary(b, t, "asin")),
     class!("acosh", "element", floats, Lanes, |b, t| unary(b, t, "acosh")),
     class!("softplus", "element", floats, Lanes, |b, t| unary(b, t, "softplus")),
     class!("compare and select", "element", any, Lanes, compare),
@@ -138,6 +139,7 @@ pub const CLASSES: &[Class] = &[
     class!("arg max, inner axis", "element", numbers, Lanes, |b, t| arg_max(b, t, 1)),
     class!("arg max, outer axis", "element", numbers, Lanes, |b, t| arg_max(b, t, 0)),
     class!("softmax", "element", floats, Lanes, |b, t| along(b, t, "softmax")),
+    class!("log softmax", "element", floats, Lanes, |b, t| along(b, t, "log_softmax")),
     class!("layer norm", "element", floats, Lanes, layer_norm),
     class!("cumulative sum, inner axis", "element", numbers, Lanes, "cumulative sum, outer axis", |b, t| {
         cum_sum(b, t, 1)
@@ -163,6 +165,7 @@ pub const CLASSES: &[Class] = &[
     class!("trees", "step", wide_floats, Bytes, irregular::trees),
     class!("max pool 2x2", "element", numbers, Lanes, max_pool),
     class!("average pool 3x3, padded", "element", floats, Lanes, irregular::average_pool),
+    class!("average pool 8x8, apart", "element", floats, Lanes, irregular::average_pool_apart),
     class!("resize, nearest", "element", floats, Bytes, |b, t| irregular::resize(b, t, "nearest")),
     class!("resize, linear", "element", floats, Lanes, |b, t| irregular::resize(b, t, "linear")),
     class!("matmul, constant weights", "multiply-add", numbers, Products, |b, t| matmul(b, t, true)),
@@ -173,7 +176,8 @@ pub const CLASSES: &[Class] = &[
     class!("conv 3x3, weights given", "multiply-add", numbers, Products, "conv 3x3", |b, t| conv2d(
         b, t, 3, false
     )),
-    class!("conv 3x3, depthwise", "multiply-add", numbers, Products, depthwise),
+    class!("conv 3x3, depthwise", "multiply-add", numbers, Products, |b, t| depthwise(b, t, 3)),
+    class!("conv 7x7, depthwise", "multiply-add", numbers, Products, |b, t| depthwise(b, t, 7)),
     class!("conv 1-d", "multiply-add", numbers, Products, |b, t| conv_of(b, t, 1, 3)),
     class!("conv 3-d", "multiply-add", numbers, Products, "conv 3x3", |b, t| conv_of(b, t, 3, 3)),
     class!("conv transposed", "multiply-add", numbers, Products, |b, t| conv_transpose(b, t, 2, 0, 1)),
@@ -415,9 +419,9 @@ fn conv2d(b: &mut Build<'_>, t: DType, kernel: i64, constant: bool) -> Result<(V
     conv(b, t, &[1, channels, extent, extent], &[channels, channels, kernel, kernel], 1, constant)
 }
 
-fn depthwise(b: &mut Build<'_>, t: DType) -> Result<(ValueId, i64)> {
+fn depthwise(b: &mut Build<'_>, t: DType, kernel: i64) -> Result<(ValueId, i64)> {
     let (channels, extent) = (b.size(64), b.size(56));
-    conv(b, t, &[1, channels, extent, extent], &[channels, 1, 3, 3], channels, true)
+    conv(b, t, &[1, channels, extent, extent], &[channels, 1, kernel, kernel], channels, true)
 }
 
 fn conv_of(b: &mut Build<'_>, t: DType, rank: usize, kernel: i64) -> Result<(ValueId, i64)> {

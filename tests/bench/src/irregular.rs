@@ -55,6 +55,15 @@ pub(crate) fn average_pool(b: &mut Build<'_>, t: DType) -> Result<(ValueId, i64)
     Ok((b.op("avg_pool", &attrs, &[x])?, dims.iter().product()))
 }
 
+/// Windows beside each other.
+pub(crate) fn average_pool_apart(b: &mut Build<'_>, t: DType) -> Result<(ValueId, i64)> {
+    let extent = 8 * b.size(16);
+    let dims = [1, b.size(16), extent, extent];
+    let x = b.input(t, &dims)?;
+    let attrs = [("kernel", vec![8, 8].into()), ("strides", vec![8, 8].into())];
+    Ok((b.op("avg_pool", &attrs, &[x])?, dims.iter().product()))
+}
+
 /// One and a half times the extents.
 pub(crate) fn resize(b: &mut Build<'_>, t: DType, mode: &str) -> Result<(ValueId, i64)> {
     let (channels, extent) = (b.size(32), b.size(64));

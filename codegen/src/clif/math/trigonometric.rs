@@ -2,9 +2,10 @@
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{BlockArg, InstBuilder, Value, types};
-use std::f64::consts::{FRAC_2_PI, FRAC_PI_2, FRAC_PI_6, PI};
+use std::f64::consts::{FRAC_2_PI, FRAC_PI_2, FRAC_PI_4, PI};
 
 use crate::clif::unit::FunctionCx;
+use crate::vector::math::arcs::{ASIN, ATAN, BORDERS};
 use crate::vector::math::double_trigonometry::{HALF_PI, HALF_PI_REST, SMALL, TWO_OVER_PI, alternating};
 
 impl FunctionCx<'_> {
@@ -164,57 +165,81 @@ impl FunctionCx<'_> {
         self.zero_as_it_is(x, value)
     }
 
-    /// Arctangent: `π/2 − atan(1/a)` above 1, then `π/6 + atan((a√3 − 1)/(a + √3))` above tan(π/12).
+    /// `x + x³ P(x²)`, by pairs of terms.
+    fn series(&mut self, x: Value, square: Value, coefficients: &[f64]) -> Value {
+        let fourth = self.b.ins().fmul(square, square);
+        let cube = self.b.ins().fmul(x, square);
+        let mut value = None;
+        for pair in coefficients.chunks(2).rev() {
+            let constant = self.f(pair[0]);
+            let pair = match pair.get(1) {
+                Some(&linear) => {
+                    let linear = self.f(linear);
+                    self.multiply_add(square, linear, constant)
+                }
+                None => constant,
+            };
+            value = Some(match value {
+                Some(value) => self.multiply_add(fourth, value, pair),
+                None => pair,
+            });
+        }
+        let value = value.expect("a series has a term");
+        self.multiply_add(cube, value, x)
+    }
+
+    /// Arctangent: the series of `a`, of `(a − 1)/(a + 1)` and π/4, or of `−1/a` and π/2, with `a = |x|`, and the sign.
     pub(super) fn atan(&mut self, x: Value) -> Value {
         let a = self.b.ins().fabs(x);
-        let one = self.f(1.0);
-        let above = self.when(FloatCC::GreaterThan, a, 1.0);
-        let inverse = self.b.ins().fdiv(one, a);
-        let reduced = self.b.ins().select(above, inverse, a);
-        let root = 3f64.sqrt();
-        let middle = self.when(FloatCC::GreaterThan, reduced, 2.0 - root);
-        let over = self.fmul_c(reduced, root);
-        let over = self.fadd_c(over, -1.0);
-        let under = self.fadd_c(reduced, root);
-        let shifted = self.b.ins().fdiv(over, under);
-        let r = self.b.ins().select(middle, shifted, reduced);
-        let square = self.b.ins().fmul(r, r);
-        let series = (0..16u32).map(|n| (if n % 2 == 0 { 1.0 } else { -1.0 }) / f64::from(2 * n + 1));
-        let series = self.polynomial(square, series);
-        let angle = self.b.ins().fmul(series, r);
-        let raised = self.fadd_c(angle, FRAC_PI_6);
-        let angle = self.b.ins().select(middle, raised, angle);
-        let right = self.f(FRAC_PI_2);
-        let complement = self.b.ins().fsub(right, angle);
-        let angle = self.b.ins().select(above, complement, angle);
+        let [middle, far] = BORDERS.map(|it| self.when(FloatCC::GreaterThan, a, it));
+        let (one, zero) = (self.f(1.0), self.f(0.0));
+        let (less, more) = (self.fadd_c(a, -1.0), self.fadd_c(a, 1.0));
+        let over = self.b.ins().select(middle, less, a);
+        let over = self.select_c(far, -1.0, over);
+        let under = self.b.ins().select(middle, more, one);
+        let under = self.b.ins().select(far, a, under);
+        let t = self.b.ins().fdiv(over, under);
+        let square = self.b.ins().fmul(t, t);
+        let angle = self.series(t, square, &ATAN);
+        let beside = self.select_c(middle, FRAC_PI_4, zero);
+        let beside = self.select_c(far, FRAC_PI_2, beside);
+        let angle = self.b.ins().fadd(angle, beside);
         self.b.ins().fcopysign(angle, x)
     }
 
-    /// `√((1 − x)(1 + x))`, NaN outside [−1, 1].
-    fn leg(&mut self, x: Value) -> Value {
+    /// Whether `|x| > ½`, and the arcsine of `small`, which is `x` or its magnitude `a`, or of `√((1 − a)/2)` if it is.
+    fn half(&mut self, a: Value, small: Value) -> (Value, Value) {
+        let large = self.when(FloatCC::GreaterThan, a, 0.5);
         let one = self.f(1.0);
-        let less = self.b.ins().fsub(one, x);
-        let more = self.fadd_c(x, 1.0);
-        let product = self.b.ins().fmul(less, more);
-        self.b.ins().sqrt(product)
+        let rest = self.b.ins().fsub(one, a);
+        let rest = self.fmul_c(rest, 0.5);
+        let (square, root) = (self.b.ins().fmul(a, a), self.b.ins().sqrt(rest));
+        let square = self.b.ins().select(large, rest, square);
+        let sine = self.b.ins().select(large, root, small);
+        (large, self.series(sine, square, &ASIN))
     }
 
-    /// `atan(x/√(1 − x²))`.
+    /// Arcsine: the series up to ½, then `π/2 − 2·asin √((1 − a)/2)`, with `a = |x|`, and the sign; NaN beyond 1.
     pub(super) fn asin(&mut self, x: Value) -> Value {
-        let leg = self.leg(x);
-        let quotient = self.b.ins().fdiv(x, leg);
-        self.atan(quotient)
+        let a = self.b.ins().fabs(x);
+        let (large, angle) = self.half(a, a);
+        let twice = self.b.ins().fadd(angle, angle);
+        let quarter = self.f(FRAC_PI_2);
+        let beside = self.b.ins().fsub(quarter, twice);
+        let angle = self.b.ins().select(large, beside, angle);
+        self.b.ins().fcopysign(angle, x)
     }
 
-    /// `2·atan(√(1 − x²)/(1 + x))`.
+    /// Arccosine: `π/2 − asin x` up to ½, then `2·asin √((1 − a)/2)` with `a = |x|`, taken from π where `x` is negative.
     pub(super) fn acos(&mut self, x: Value) -> Value {
-        let leg = self.leg(x);
-        let sum = self.fadd_c(x, 1.0);
-        let quotient = self.b.ins().fdiv(leg, sum);
-        let half = self.atan(quotient);
-        let angle = self.b.ins().fadd(half, half);
-        // At −1 the quotient is 0/0.
-        let minus = self.when(FloatCC::Equal, x, -1.0);
-        self.select_c(minus, PI, angle)
+        let a = self.b.ins().fabs(x);
+        let (large, angle) = self.half(a, x);
+        let twice = self.b.ins().fadd(angle, angle);
+        let (quarter, half) = (self.f(FRAC_PI_2), self.f(PI));
+        let small = self.b.ins().fsub(quarter, angle);
+        let behind = self.b.ins().fsub(half, twice);
+        let negative = self.is_negative_bits(x);
+        let far = self.b.ins().select(negative, behind, twice);
+        self.b.ins().select(large, far, small)
     }
 }

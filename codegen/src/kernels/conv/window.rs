@@ -13,7 +13,9 @@ use crate::kernels::epilogue::{self, Operand, Step};
 use crate::kernels::flow;
 use crate::kernels::gemm::{Arithmetic, Factor, Layout, Zero};
 use crate::vector::encode::{self, DefineError};
-use crate::vector::{Addr, BinaryOp, Builder, IReg, IntCompare, IntOp, Isa, Program, Size, UnaryOp, VReg};
+use crate::vector::{
+    Addr, BinaryOp, Builder, IReg, IntCompare, IntOp, Isa, MReg, Program, Size, UnaryOp, VReg,
+};
 
 /// What a window computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -174,7 +176,6 @@ impl SlidingWindow {
             let left = b.int_move(ow);
             let ix = b.int_const(-columns.padding);
             b.repeat(blocks, |b| {
-                let mask = b.first(left);
                 let accs: Vec<VReg> = targets
                     .iter()
                     .map(|_| match start {
@@ -195,10 +196,22 @@ impl SlidingWindow {
                     |b| row.accumulate(b, &accs, x, tops, ix, None),
                     |b| row.accumulate(b, &accs, x, tops, ix, Some(left)),
                 );
-                for (acc, target) in accs.iter().zip(&targets) {
-                    let sum = if exact { b.unary(UnaryOp::ToInt, *acc) } else { *acc };
-                    let value = epilogue::apply(b, &self.epilogue, &bound, sum, 0, Some(mask));
-                    self.y.store(b, value, *target, Some(mask));
+                let store = |b: &mut Builder, mask: Option<MReg>| {
+                    for (acc, target) in accs.iter().zip(&targets) {
+                        let sum = if exact { b.unary(UnaryOp::ToInt, *acc) } else { *acc };
+                        let value = epilogue::apply(b, &self.epilogue, &bound, sum, 0, mask);
+                        self.y.store(b, value, *target, mask);
+                    }
+                };
+                let masked = |b: &mut Builder| {
+                    let mask = b.first(left);
+                    store(b, Some(mask));
+                };
+                if self.isa.is_avx512() {
+                    masked(b);
+                } else {
+                    // There stores under a mask take long.
+                    b.when_else(IntCompare::Ge, left, Size::lanes(1), |b| store(b, None), masked);
                 }
                 let done = b.int_op(IntOp::Min, left, Size::lanes(1));
                 let bytes = b.int_op(IntOp::ShiftLeft, done, i64::from(self.y.bytes().trailing_zeros()));

@@ -6,7 +6,7 @@ is fitted again after each rounding.
 """
 
 import numpy as np
-from mpmath import erf, erfc, exp, log, mp, mpf, sin, cos
+from mpmath import asin, atan, chebyfit, erf, erfc, exp, log, mp, mpf, sin, cos, sqrt, tan
 
 mp.dps = 40
 
@@ -60,7 +60,7 @@ fit("log", lambda x: (log(1 + x) - x + x * x / 2) / x**3 if abs(x) > 1e-9 else m
 fit("erf near zero", lambda t: erf(t**0.5) / t**0.5 - 1 if t > 1e-20 else 2 / mp.sqrt(mp.pi) - 1,
     lambda t: t**0.5 / erf(t**0.5) if t > 1e-20 else mpf(1), range(7), 0.0, 0.9375**2)
 # log(erfc(x)) = P(x - 2)
-fit("log erfc", lambda x: log(erfc(x + 2)), lambda x: erfc(x + 2) / erf(x + 2), range(11), 0.9375 - 2, 4.0 - 2)
+fit("log erfc", lambda x: log(erfc(x + 2)), lambda x: erfc(x + 2) / erf(x + 2), range(8), 0.9375 - 2, 4.0 - 2)
 quarter = float(mp.pi / 4)
 # sin(x) = x + x^3 P(x^2), cos(x) = 1 - x^2/2 + x^4 P(x^2)
 fit("sin", lambda t: (sin(t**0.5) / t**0.5 - 1) / t if t > 1e-12 else -mpf(1) / 6,
@@ -76,3 +76,8 @@ for name, value, parts in [("ln 2", log(2), [12, 24]), ("pi / 2", mp.pi / 2, [12
         part = mp.nint(rest / unit) * unit
         rest -= part
         print(f"//   {float(part)!r} bits {np.float32(float(part)).view(np.uint32):#010x}")
+# f64: atan(t) = t + t^3 P(t^2) up to tan(pi / 8), asin(s) = s + s^3 P(s^2) up to 1/2
+near_zero = {"atan": lambda t: -mpf(1) / 3 + t / 5, "asin": lambda t: mpf(1) / 6 + 3 * t / 40}
+for name, f, high, terms in [("atan", atan, float(tan(mp.pi / 8)) ** 2 * 1.0001, 11), ("asin", asin, 0.25, 13)]:
+    fitted = chebyfit(lambda t: (f(sqrt(t)) / sqrt(t) - 1) / t if t > 1e-16 else near_zero[name](t), [0, high], terms)
+    print("//", name, [float(c) for c in reversed(fitted)])

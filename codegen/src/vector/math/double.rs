@@ -4,7 +4,7 @@
 //! multiply-add, or neither: argument reduction, then a Taylor series long enough for `f64` (the coefficients are the
 //! closed formulas), except for [`erf`], whose tail is a Chebyshev fit.
 
-use std::f64::consts::{FRAC_2_SQRT_PI, FRAC_PI_2, FRAC_PI_6, LN_2, LOG2_E, PI, SQRT_2};
+use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LOG2_E, SQRT_2};
 
 use super::{Emit, exact};
 use crate::vector::{BinaryOp, Builder, Compare, IntCompare, ShiftOp, UnaryOp, VReg};
@@ -67,9 +67,6 @@ pub(super) fn code(function: Function) -> Option<Emit> {
         Function::Asinh => asinh,
         Function::Acosh => acosh,
         Function::Atanh => atanh,
-        Function::Asin => asin,
-        Function::Acos => acos,
-        Function::Atan => atan,
         _ => return None,
     })
 }
@@ -113,7 +110,7 @@ pub(super) fn clamp(b: &mut Builder, x: VReg, lo: f64, hi: f64) -> VReg {
 }
 
 /// The magnitude of one number with the sign of another.
-fn copy_sign(b: &mut Builder, magnitude: VReg, sign: VReg) -> VReg {
+pub(super) fn copy_sign(b: &mut Builder, magnitude: VReg, sign: VReg) -> VReg {
     let mask = b.constant_lane(b.width().sign());
     let sign = b.binary(BinaryOp::And, mask, sign);
     let magnitude = b.unary(UnaryOp::Abs, magnitude);
@@ -208,6 +205,11 @@ pub(super) fn fraction_and_exponent(b: &mut Builder, x: VReg) -> (VReg, VReg) {
 pub(super) fn log(b: &mut Builder, x: VReg) -> VReg {
     let (fraction, exponent) = fraction_and_exponent(b, x);
     let log = log_of_one_plus(b, fraction);
+    log_of_all(b, x, log, exponent)
+}
+
+/// The logarithm of `x`, from that of its fraction.
+fn log_of_all(b: &mut Builder, x: VReg, log: VReg, exponent: VReg) -> VReg {
     let (low, high) = (times(b, exponent, LN2_LOW), times(b, exponent, LN2_HIGH));
     let log = b.add(log, low);
     let log = b.add(log, high);
@@ -230,19 +232,22 @@ fn log_of_one_plus(b: &mut Builder, f: VReg) -> VReg {
     b.add(f, correction)
 }
 
-/// `ln(1 + x)`, accurate near zero.
+/// `ln(1 + x)`, accurate near zero: there `x` is the fraction, and all of it.
 fn log_plus_one(b: &mut Builder, x: VReg) -> VReg {
     let sum = add_constant(b, x, 1.0);
     let back = add_constant(b, sum, -1.0);
     let lost = b.sub(x, back);
     let correction = b.div(lost, sum);
-    let log = log(b, sum);
+    let (fraction, exponent) = fraction_and_exponent(b, sum);
+    let (magnitude, border) = (b.unary(UnaryOp::Abs, x), b.constant(0.25));
+    let is_near = b.compare(Compare::Lt, magnitude, border);
+    let fraction = b.blend(is_near, x, fraction);
+    let near = log_of_one_plus(b, fraction);
+    let log = log_of_all(b, sum, near, exponent);
     let corrected = b.add(log, correction);
-    let near = log_of_one_plus(b, x);
     let infinity = b.constant(f64::INFINITY);
     let far = b.select(Compare::Eq, x, infinity, x, corrected);
-    let magnitude = b.unary(UnaryOp::Abs, x);
-    when(b, Compare::Lt, magnitude, 0.25, near, far)
+    b.blend(is_near, near, far)
 }
 
 /// `ln(1 + x)`; −∞ at −1.
@@ -395,54 +400,4 @@ fn erf(b: &mut Builder, x: VReg) -> VReg {
     let result = when(b, Compare::Ge, a, 1.0, far, near);
     // Small arguments, among them the zeros, keep their sign through the product.
     b.select(Compare::Unordered, x, x, x, result)
-}
-
-/// Arctangent: `π/2 − atan(1/a)` above 1, then `π/6 + atan((a√3 − 1)/(a + √3))` above tan(π/12).
-fn atan(b: &mut Builder, x: VReg) -> VReg {
-    let a = b.unary(UnaryOp::Abs, x);
-    let inverse = exact::reciprocal(b, a);
-    let reduced = when(b, Compare::Gt, a, 1.0, inverse, a);
-    let root = 3f64.sqrt();
-    let over = times(b, reduced, root);
-    let over = add_constant(b, over, -1.0);
-    let under = add_constant(b, reduced, root);
-    let shifted = b.div(over, under);
-    let r = when(b, Compare::Gt, reduced, 2.0 - root, shifted, reduced);
-    let square = b.mul(r, r);
-    let series = (0..16u32).map(|n| (if n % 2 == 0 { 1.0 } else { -1.0 }) / f64::from(2 * n + 1));
-    let series = polynomial(b, square, series);
-    let angle = b.mul(series, r);
-    let raised = add_constant(b, angle, FRAC_PI_6);
-    let angle = when(b, Compare::Gt, reduced, 2.0 - root, raised, angle);
-    let right = b.constant(FRAC_PI_2);
-    let complement = b.sub(right, angle);
-    let angle = when(b, Compare::Gt, a, 1.0, complement, angle);
-    copy_sign(b, angle, x)
-}
-
-/// `√((1 − x)(1 + x))`, NaN outside [−1, 1].
-fn leg(b: &mut Builder, x: VReg) -> VReg {
-    let one = b.constant(1.0);
-    let (less, more) = (b.sub(one, x), b.add(x, one));
-    let product = b.mul(less, more);
-    b.unary(UnaryOp::Sqrt, product)
-}
-
-/// `atan(x/√(1 − x²))`.
-fn asin(b: &mut Builder, x: VReg) -> VReg {
-    let leg = leg(b, x);
-    let quotient = b.div(x, leg);
-    atan(b, quotient)
-}
-
-/// `2·atan(√(1 − x²)/(1 + x))`.
-fn acos(b: &mut Builder, x: VReg) -> VReg {
-    let leg = leg(b, x);
-    let sum = add_constant(b, x, 1.0);
-    let quotient = b.div(leg, sum);
-    let half = atan(b, quotient);
-    let angle = b.add(half, half);
-    // At −1 the quotient is 0/0.
-    let pi = b.constant(PI);
-    when(b, Compare::Eq, x, -1.0, pi, angle)
 }

@@ -8,6 +8,7 @@
 //! Waite), a polynomial, reconstruction by the exponent. The coefficients are our own; `coefficients.py` beside this
 //! file computes and prints them.
 
+pub(crate) mod arcs;
 mod convert;
 pub(crate) mod double;
 pub(crate) mod double_trigonometry;
@@ -42,6 +43,9 @@ pub fn code(function: Function, width: Width) -> Option<Emit> {
             Function::Sin => Some(double_trigonometry::sin),
             Function::Cos => Some(double_trigonometry::cos),
             Function::Tan => Some(double_trigonometry::tan),
+            Function::Asin => Some(arcs::asin),
+            Function::Acos => Some(arcs::acos),
+            Function::Atan => Some(arcs::atan),
             _ => double::code(function),
         };
     }
@@ -132,6 +136,26 @@ fn polynomial(b: &mut Builder, x: VReg, coefficients: &[u32]) -> VReg {
         value = b.fma(value, x, c);
     }
     value
+}
+
+/// The same by Horner's rule over pairs of terms, which waits half as often for what is computed before.
+fn polynomial_of_pairs(b: &mut Builder, x: VReg, square: VReg, coefficients: &[u32]) -> VReg {
+    let mut value = None;
+    for pair in coefficients.chunks(2).rev() {
+        let constant = b.constant_bits(pair[0]);
+        let pair = match pair.get(1) {
+            Some(&linear) => {
+                let linear = b.constant_bits(linear);
+                b.fma(x, linear, constant)
+            }
+            None => constant,
+        };
+        value = Some(match value {
+            Some(value) => b.fma(square, value, pair),
+            None => pair,
+        });
+    }
+    value.expect("a polynomial has a coefficient")
 }
 
 /// `magnitude` with the sign of `sign`; the magnitude must not be negative.

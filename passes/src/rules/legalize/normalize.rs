@@ -81,21 +81,26 @@ fn softmax(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     cx.finish()
 }
 
-/// max, exp(x − max), sum, quotient.
+/// max, exp(x − max), sum, 1/sum, product: the sum is 1 at least, so that its reciprocal is a normal number.
 pub(super) fn softmax_of(cx: &mut Legalizer<'_>, x: BufferId, axis: usize, out: BufferId) -> BuildResult<()> {
     let rows = Rows { dims: cx.b.buffer_dims(x), axis };
     let max = cx.local("max", &rows.outer())?;
     let exp = cx.local("exp", &rows.dims)?;
     let sum = cx.local("sum", &rows.outer())?;
+    let inverse = cx.local("inverse", &rows.outer())?;
     rows.reduce(cx, Combine::Max, max, |cx, at| cx.load_wide(x, at.iter().copied()))?;
     rows.map(cx, exp, |cx, at| {
         let shifted = rows.minus(cx, x, max, at)?;
         cx.b.unary(UnaryOp::Exp, shifted)
     })?;
     rows.reduce(cx, Combine::Sum, sum, |cx, at| cx.b.load(exp, at.iter().copied()))?;
+    cx.b.fill(inverse, |b, at| {
+        let total = b.load(sum, at.iter().copied())?;
+        b.unary(UnaryOp::Reciprocal, total)
+    })?;
     rows.map(cx, out, |cx, at| {
-        let (value, total) = (cx.b.load(exp, at.iter().copied())?, cx.b.load(sum, rows.skip(at))?);
-        cx.b.binary(BinaryOp::Div, value, total)
+        let (value, factor) = (cx.b.load(exp, at.iter().copied())?, cx.b.load(inverse, rows.skip(at))?);
+        cx.b.binary(BinaryOp::Mul, value, factor)
     })
 }
 

@@ -1,7 +1,8 @@
 //! Pooling: a reduction over the window, with padding as the load's `otherwise`.
 //!
-//! The largest element of a large window is the largest one of those of its rows: one reduction along each axis, the
-//! innermost first, takes in fewer elements than one over the whole window, and gives the same bits.
+//! The largest element of a large window is the largest one of those of its rows, and its sum the sum of theirs: one
+//! reduction along each axis takes in fewer elements than one over the whole window. Where windows are so far apart that
+//! their elements are gathered, a reduction along the axes before leaves fewer of them.
 
 use super::context::overflow;
 use super::{LegalizeFn, Legalizer, Lowering};
@@ -49,52 +50,96 @@ fn windows(
 }
 
 fn max_pool(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
-    let (x, x_dims) = cx.operand(0)?;
+    let (x, _) = cx.operand(0)?;
     let out = cx.output(0)?;
-    let n = x_dims.len() - 2;
-    if reduces_apart(&cx, n).is_some_and(|it| it) {
-        max_along(&mut cx, x, out, n)?;
-        return cx.finish();
-    }
-    let all: Vec<usize> = (0..n).collect();
-    largest(&mut cx, x, out, &all)?;
+    reduce(&mut cx, Combine::Max, x, out)?;
     cx.finish()
 }
 
-/// The largest elements of windows along some axes.
-fn largest(cx: &mut Legalizer<'_>, x: BufferId, out: BufferId, along: &[usize]) -> BuildResult<()> {
+/// The largest elements of windows, or their sums, whose type is that of the result.
+fn reduce(cx: &mut Legalizer<'_>, combine: Combine, x: BufferId, out: BufferId) -> BuildResult<()> {
+    let out_dims = cx.b.buffer_dims(out);
+    let n = out_dims.len() - 2;
+    if reduces_apart(cx, &out_dims, n).is_some_and(|it| it) {
+        return reduce_along(cx, combine, x, out, n);
+    }
+    let all: Vec<usize> = (0..n).collect();
+    reduce_windows(cx, combine, x, out, &all)
+}
+
+/// The same along some axes, in one reduction.
+fn reduce_windows(
+    cx: &mut Legalizer<'_>,
+    combine: Combine,
+    x: BufferId,
+    out: BufferId,
+    along: &[usize],
+) -> BuildResult<()> {
     let (x_dims, out_dims) = (cx.b.buffer_dims(x), cx.b.buffer_dims(out));
     let windows = windows(cx, &x_dims, &out_dims, along)?;
+    let dtype = cx.b.buffer_dtype(x);
     let value = if windows.overhangs {
-        let lowest = lowest(cx, cx.b.buffer_dtype(x))?;
-        cx.b.load_or(x, windows.x_at, lowest)?
+        let nothing = match combine {
+            Combine::Max => lowest(cx, dtype)?,
+            _ => cx.b.number(0.0, dtype),
+        };
+        cx.b.load_or(x, windows.x_at, nothing)?
     } else {
         cx.b.load(x, windows.x_at)?
     };
-    cx.b.reduce_stage(&windows.axes, &windows.taps, Combine::Max, out, windows.at, value)
+    let value = cx.b.cast(cx.b.buffer_dtype(out), value);
+    cx.b.reduce_stage(&windows.axes, &windows.taps, combine, out, windows.at, value)
 }
 
 /// How often an element is taken in by one reduction over the whole window for each time that reductions along each axis
 /// take one in, so that these pay: they write what lies between them.
 const FEWER: i64 = 2;
 
+/// The longest stride along the last axis that needs no gathers.
+const NEAR: i64 = 2;
+
+/// How far windows over `n` axes are apart. What belongs to a single window is as far as it reaches.
+fn steps(cx: &mut Legalizer<'_>, out_dims: &[Dim], n: usize) -> Vec<i64> {
+    let (mut steps, kernel) = (cx.ints_attr("strides", n, 1), cx.ints_attr("kernel", n, 1));
+    for ((step, kernel), extent) in steps.iter_mut().zip(kernel).zip(&out_dims[2..]) {
+        if cx.b.shapes().as_int(*extent) == Some(1) {
+            *step = kernel;
+        }
+    }
+    steps
+}
+
+/// Whether windows along the last axis are gathered.
+fn gathers(cx: &mut Legalizer<'_>, out_dims: &[Dim], n: usize) -> bool {
+    let single = out_dims.last().is_some_and(|it| cx.b.shapes().as_int(*it) == Some(1));
+    !single && cx.ints_attr("strides", n, 1).last().is_some_and(|it| *it > NEAR)
+}
+
 /// Whether windows over `n` axes are reduced along each axis; `None` if they are too large to be counted.
-fn reduces_apart(cx: &Legalizer<'_>, n: usize) -> Option<bool> {
-    let (kernel, strides) = (cx.ints_attr("kernel", n, 1), cx.ints_attr("strides", n, 1));
+fn reduces_apart(cx: &mut Legalizer<'_>, out_dims: &[Dim], n: usize) -> Option<bool> {
+    let (kernel, steps) = (cx.ints_attr("kernel", n, 1), steps(cx, out_dims, n));
     let whole = kernel.iter().try_fold(1i64, |all, it| all.checked_mul(*it))?;
     // For each result, what its windows along the axes take in, of which those before have all elements.
     let mut apart: i64 = 0;
     let mut results: i64 = 1;
-    for (kernel, stride) in kernel.iter().zip(&strides) {
+    for (kernel, step) in kernel.iter().zip(&steps) {
         apart = apart.checked_add(results.checked_mul(*kernel)?)?;
-        results = results.checked_mul(*stride)?;
+        results = results.checked_mul(*step)?;
     }
-    Some(n > 1 && apart.checked_mul(FEWER)? < whole)
+    let fewer = apart.checked_mul(FEWER)? < whole;
+    let before = kernel.split_last().is_some_and(|(_, before)| before.iter().any(|it| *it > 1));
+    Some(n > 1 && (fewer || before && gathers(cx, out_dims, n)))
 }
 
-/// One reduction along each axis, the last one first. An axis along which windows are elements needs none, unless
-/// elements are dropped or added there.
-fn max_along(cx: &mut Legalizer<'_>, x: BufferId, out: BufferId, n: usize) -> BuildResult<()> {
+/// One reduction along each axis: the last one first, or last where it gathers. An axis along which windows are elements
+/// needs none, unless elements are dropped or added there.
+fn reduce_along(
+    cx: &mut Legalizer<'_>,
+    combine: Combine,
+    x: BufferId,
+    out: BufferId,
+    n: usize,
+) -> BuildResult<()> {
     let kernel = cx.ints_attr("kernel", n, 1);
     let (x_dims, out_dims) = (cx.b.buffer_dims(x), cx.b.buffer_dims(out));
     let moves = |cx: &Legalizer<'_>, i: usize| {
@@ -103,15 +148,18 @@ fn max_along(cx: &mut Legalizer<'_>, x: BufferId, out: BufferId, n: usize) -> Bu
             || cx.ints_attr("strides", n, 1)[i] != 1
             || cx.ints_attr("pads", 2 * n, 0)[i] != 0
     };
-    let reduced: Vec<usize> = (0..n).rev().filter(|i| moves(cx, *i)).collect();
-    let dtype = cx.b.buffer_dtype(x);
+    let mut reduced: Vec<usize> = (0..n).filter(|i| moves(cx, *i)).collect();
+    if !gathers(cx, &out_dims, n) {
+        reduced.reverse();
+    }
+    let dtype = cx.b.buffer_dtype(out);
     let mut from = x;
     for (place, i) in reduced.iter().enumerate() {
         let mut dims = cx.b.buffer_dims(from);
         dims[2 + i] = out_dims[2 + i];
         let is_last = place + 1 == reduced.len();
-        let to = if is_last { out } else { cx.b.local(&format!("largest{i}"), dtype, &dims) };
-        largest(cx, from, to, &[*i])?;
+        let to = if is_last { out } else { cx.b.local(&format!("window{i}"), dtype, &dims) };
+        reduce_windows(cx, combine, from, to, &[*i])?;
         from = to;
     }
     Ok(())
@@ -129,18 +177,9 @@ fn avg_pool(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let (x, x_dims) = cx.operand(0)?;
     let out = cx.output(0)?;
     let out_dims = cx.b.buffer_dims(out);
-    let all: Vec<usize> = (0..x_dims.len() - 2).collect();
-    let windows = windows(&mut cx, &x_dims, &out_dims, &all)?;
     let dtype = super::context::wide(cx.b.buffer_dtype(x));
-    let value = if windows.overhangs {
-        let zero = cx.b.number(0.0, cx.b.buffer_dtype(x));
-        cx.b.load_or(x, windows.x_at, zero)?
-    } else {
-        cx.b.load(x, windows.x_at)?
-    };
-    let value = cx.b.cast(dtype, value);
     let sum = cx.local("sum", &out_dims)?;
-    cx.b.reduce_stage(&windows.axes, &windows.taps, Combine::Sum, sum, windows.at, value)?;
+    reduce(&mut cx, Combine::Sum, x, sum)?;
 
     let axes = cx.b.axes("i", &out_dims);
     let at = cx.b.vars(&axes);
