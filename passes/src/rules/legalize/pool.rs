@@ -78,7 +78,9 @@ fn reduce_windows(
     let (x_dims, out_dims) = (cx.b.buffer_dims(x), cx.b.buffer_dims(out));
     let windows = windows(cx, &x_dims, &out_dims, along)?;
     let dtype = cx.b.buffer_dtype(x);
-    let value = if windows.overhangs {
+    // Windows along one axis look like rows of their own, and are computed one by one, unless they may lie outside.
+    let slides = along.len() == 1 && !gathers(cx, &out_dims, out_dims.len() - 2);
+    let value = if windows.overhangs || slides {
         let nothing = match combine {
             Combine::Max => lowest(cx, dtype)?,
             _ => cx.b.number(0.0, dtype),
