@@ -23,7 +23,8 @@ pub(super) struct Layout {
     bytes: Vec<Option<Dim>>,
     /// Each slot at samples, as far as asked.
     ranges: IndexMap<SlotId, Option<Range>>,
-    /// Which part of its arena each slot lies in, where that is proven, and how large that is.
+    /// Which part of its arena each slot lies in, where that is proven, and what it is no larger than: the part, or another
+    /// slot in it.
     parts: Vec<Option<(u32, Dim)>>,
     /// The arenas whose parts add up.
     divided: Vec<bool>,
@@ -67,6 +68,7 @@ impl Layout {
             layout.divided.push(!arena.parts.is_empty() && at == Some(arena.bytes));
             starts.push(found);
         }
+        let mut candidates = Vec::new();
         for slot in &plan.slots {
             let bytes = slot.bytes(&mut sizes.shapes).ok();
             layout.bytes.push(bytes);
@@ -74,12 +76,9 @@ impl Layout {
             let arena = slot.arena.0 as usize;
             let divided = layout.divided.get(arena).copied().unwrap_or_default();
             let part = starts.get(arena).and_then(|it| it.get(&slot.offset)).copied().filter(|_| divided);
-            let mut inside = |part: &(u32, Dim), bytes| {
-                let question = Question::AtMost(bytes, part.1);
-                sizes.ask(question, &Established::default()) == Answer::Proven
-            };
-            layout.parts.push(part.zip(bytes).filter(|(part, bytes)| inside(part, *bytes)).map(|it| it.0));
+            candidates.push(part.zip(bytes).map(|(part, bytes)| Candidate { arena, part, bytes }));
         }
+        layout.parts = within_parts(&candidates, sizes);
         layout.mention(plan, sizes);
         layout
     }
@@ -110,6 +109,48 @@ impl Layout {
             }
         }
     }
+}
+
+/// A slot at the start of a part, which may be larger than it.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    arena: usize,
+    part: (u32, Dim),
+    bytes: Dim,
+}
+
+/// The parts of those that are proven to be no larger, or no larger than another one that is: a part is the size of its
+/// largest slot rounded up, which is harder to compare with. With each what it was compared with.
+fn within_parts(candidates: &[Option<Candidate>], sizes: &mut Sizes) -> Vec<Option<(u32, Dim)>> {
+    let mut at_most = |a, b| sizes.ask(Question::AtMost(a, b), &Established::default()) == Answer::Proven;
+    let mut within: IndexMap<(usize, u32), IndexMap<Dim, Dim>> = IndexMap::new();
+    let mut open: IndexSet<(usize, u32, Dim)> = IndexSet::new();
+    for Candidate { arena, part, bytes } in candidates.iter().flatten() {
+        let known = within.entry((*arena, part.0)).or_default();
+        if known.contains_key(bytes) {
+            continue;
+        }
+        if at_most(*bytes, part.1) {
+            known.insert(*bytes, part.1);
+        } else {
+            open.insert((*arena, part.0, *bytes));
+        }
+    }
+    loop {
+        let before = open.len();
+        open.retain(|(arena, part, bytes)| {
+            let Some(known) = within.get_mut(&(*arena, *part)) else { return true };
+            let larger = known.keys().copied().find(|it| at_most(*bytes, *it));
+            known.extend(larger.map(|it| (*bytes, it)));
+            larger.is_none()
+        });
+        if open.len() == before {
+            break;
+        }
+    }
+    let bound =
+        |it: &Candidate| within.get(&(it.arena, it.part.0)).and_then(|known| known.get(&it.bytes)).copied();
+    candidates.iter().map(|it| it.and_then(|it| Some((it.part.0, bound(&it)?)))).collect()
 }
 
 impl Verifier<'_> {
@@ -151,8 +192,8 @@ impl Verifier<'_> {
             });
         }
         let within = || format!("%s{at} lies within arena ^{}", slot.arena.0);
-        if let (Some((_, part)), Some(bytes)) = (self.layout.parts[at], self.layout.bytes[at]) {
-            self.ask("P4", Spot::Slot(id), Question::AtMost(bytes, part), known, within);
+        if let (Some((_, larger)), Some(bytes)) = (self.layout.parts[at], self.layout.bytes[at]) {
+            self.ask("P4", Spot::Slot(id), Question::AtMost(bytes, larger), known, within);
             return;
         }
         let Some(end) = self.layout.ends[at] else {

@@ -509,6 +509,43 @@ fn parts_are_not_believed() {
     assert!(found.iter().any(|it| it.code == "P003"), "{found}");
 }
 
+/// A part is its largest slot rounded up, with which `n m` is not compared; that it is no larger than that slot says enough.
+#[test]
+fn a_slot_is_within_a_part_by_a_larger_one() {
+    let text = "plan @main {
+  size n
+  size m
+  size p
+  in x: u8[n, m]
+  in y: f32[n, m, 4*m + 4*p]
+  in z: f32[n]
+  in w: f32[p]
+  out a: u8[n, m]
+  out b: f32[n, m, 4*m + 4*p]
+  from n = %in0[0]
+  from m = %in0[1]
+  from p = %in3[0]
+  entry check m - 1 >= 0 \"m\"
+  arena 64*floordiv(n*m*p + n*m*m + 3, 4) + 64*floordiv(n + 15, 16) of 64*floordiv(n*m*p + n*m*m + 3, 4), 64*floordiv(n + 15, 16)
+  slot %s0: f32[n, m, 4*m + 4*p] = ^0[0]
+  slot %s1: u8[n, m] = ^0[0]
+  slot %s2: f32[n] = ^0[64*floordiv(n*m*p + n*m*m + 3, 4)]
+  steps {
+    alloc ^0
+    alloc %out0
+    alloc %out1
+    copy %in1 to %s0; 16*n*m*m + 16*n*m*p
+    copy %s0 to %out1; 16*n*m*m + 16*n*m*p
+    copy %in0 to %s1; n*m
+    copy %in2 to %s2; 4*n
+    copy %s1 to %out0; n*m
+  }
+}
+";
+    let of_all = proof(text);
+    assert!(of_all.is_whole(), "{:?}", of_all.open);
+}
+
 #[test]
 fn what_is_refuted_comes_with_sizes() {
     let small = PARTS.replace("%s1: f32[n]", "%s1: f32[2*n]");
