@@ -29,6 +29,9 @@ fn panels(x: &[f32], rows: usize, columns: usize, width: usize) -> Vec<f32> {
     out
 }
 
+/// Elements behind a workspace that must stay.
+const BEHIND: usize = 8192;
+
 struct Case {
     m: usize,
     n: usize,
@@ -38,6 +41,11 @@ struct Case {
 }
 
 fn check(isa: Isa, a_layout: Layout, b_layout: Layout, case: &Case) {
+    check_within(isa, a_layout, b_layout, case, [case.m, case.n, case.k]);
+}
+
+/// With a workspace for these extents.
+fn check_within(isa: Isa, a_layout: Layout, b_layout: Layout, case: &Case, room: [usize; 3]) {
     let Case { m, n, k, .. } = *case;
     let mut random = Random(42);
     let (a, b) = (matrix(&mut random, m * k), matrix(&mut random, k * n));
@@ -85,8 +93,9 @@ fn check(isa: Isa, a_layout: Layout, b_layout: Layout, case: &Case) {
     let stride = |layout, row_major: usize, transposed: usize| {
         4 * if layout == Layout::Transposed { transposed } else { row_major } as i64
     };
-    let bytes = gemm.workspace(m as i64, n as i64, k as i64).unwrap() as usize;
-    let mut workspace = vec![f32::NAN; bytes / 4 + 16];
+    let [room_m, room_n, room_k] = room.map(|it| it as i64);
+    let bytes = gemm.workspace(room_m, room_n, room_k).unwrap() as usize;
+    let mut workspace = vec![f32::NAN; bytes / 4 + BEHIND];
     workspace[bytes / 4..].fill(5.0);
     let mut c = vec![9.0f32; m * n + 32];
     let mut args = vec![
@@ -118,9 +127,26 @@ fn check(isa: Isa, a_layout: Layout, b_layout: Layout, case: &Case) {
     unsafe { code.call(id, &args) };
     let what = format!("{isa:?} {a_layout:?} {b_layout:?} {m}x{n}x{k}");
     assert_eq!(c[m * n..], [9.0; 32], "{what}: wrote behind C");
-    assert_eq!(workspace[bytes / 4..], [5.0; 16], "{what}: wrote behind the workspace");
+    assert_eq!(workspace[bytes / 4..], [5.0; BEHIND], "{what}: wrote behind the workspace");
     for (at, (found, expected)) in c.iter().zip(&expected).enumerate() {
         assert!((found - expected).abs() <= 1e-6 * expected.abs(), "{what} at {at}: {found}, not {expected}");
+    }
+}
+
+/// A strip of fewer steps has more columns, so that it may be the larger one.
+#[test]
+fn a_workspace_holds_smaller_extents() {
+    for isa in Isa::available() {
+        for (n, k, room) in [(320, 204, 224), (1024, 186, 224), (704, 90, 96)] {
+            let case = Case { m: 24, n, k, known: false, epilogue: Vec::new() };
+            check_within(isa, Layout::Direct, Layout::RowMajor, &case, [64, n, room]);
+        }
+        let gemm = Gemm::new(isa, Layout::RowMajor, Layout::RowMajor);
+        let bytes = |m, n, k| gemm.workspace(m, n, k).unwrap();
+        for n in [1, 48, 320, 704, 1024] {
+            let all: Vec<i64> = (1..400).map(|k| bytes(24, n, k)).collect();
+            assert!(all.is_sorted(), "{isa:?} {n}: {all:?}");
+        }
     }
 }
 

@@ -90,8 +90,8 @@ impl Blocking {
 /// Tiles of rows up to which columns are converted in each of them, and not once for all.
 const FEW_TILES: i64 = 2;
 
-/// Bytes of B that are packed at a time where one block has all rows: they are in the second-level cache when they are
-/// read.
+/// Bytes of B that are packed at a time where one block has all rows, if a panel is no larger: they are in the second-level
+/// cache when they are read.
 const STRIP_BYTES: i64 = 256 * 1024;
 
 impl Gemm {
@@ -171,13 +171,6 @@ impl Gemm {
         i64::from(self.tile.rows).saturating_mul(self.blocking.row_tiles)
     }
 
-    /// The most columns of a strip of so many steps.
-    fn strip_columns(&self, steps: i64) -> i64 {
-        let columns = self.columns();
-        let bytes = steps.saturating_mul(self.arithmetic.lane().bytes() * columns).max(1);
-        (STRIP_BYTES / bytes).max(1) * columns
-    }
-
     /// The most steps of a block, before they are made whole units: what is rounded to C is the whole sum.
     fn block_depth(&self) -> i64 {
         if self.c == self.arithmetic.lane() { self.blocking.depth } else { i64::from(i32::MAX) }
@@ -211,9 +204,9 @@ impl Gemm {
             + epilogue::params(&self.epilogue)
     }
 
-    /// The size of the workspace in bytes: `lane·⌈k/terms⌉·(min(m, block) rounded up to tile rows)` if A is to be packed,
-    /// plus `lane·⌈k/terms⌉·(n rounded up to tile columns)` if B is, or that of a strip where it is known to be packed in
-    /// strips, plus 64 for each. Where `m` is not known, it counts as a
+    /// The size of the workspace in bytes, of a call with these or smaller extents: `lane·⌈k/terms⌉·(min(m, block) rounded up
+    /// to tile rows)` if A is to be packed, plus `lane·⌈k/terms⌉·(n rounded up to tile columns)` if B is, or the most that a
+    /// strip takes where it is known to be packed in strips, plus 64 for each. Where `m` is not known, it counts as a
     /// block. Panels of A that are widened take the room of one, panels of B that of a block.
     ///
     /// # Errors
@@ -244,16 +237,18 @@ impl Gemm {
             bytes = shapes.add(bytes, part)?;
         }
         if packs(self.b) {
-            let strip = match (shapes.as_int(m), shapes.as_int(k)) {
-                (Some(m), Some(k)) if m <= self.block_rows() => self.strip_columns(k),
-                _ => i64::MAX,
+            // Not what the strip of this depth takes: that of a smaller one may be larger.
+            let most = match (shapes.as_int(m), shapes.as_int(k)) {
+                (Some(m), Some(k)) if m <= self.block_rows() => {
+                    Some(STRIP_BYTES.max(k.saturating_mul(lane * columns)).saturating_add(64))
+                }
+                _ => None,
             };
-            let width = match shapes.as_int(n) {
-                Some(n) => shapes.int(n.min(strip)),
-                None if strip == i64::MAX => n,
-                None => shapes.int(strip),
+            let whole = panel(shapes, n, columns)?;
+            let part = match (shapes.as_int(whole), most) {
+                (_, None) => whole,
+                (whole, Some(most)) => shapes.int(whole.map_or(most, |it| it.min(most))),
             };
-            let part = panel(shapes, width, columns)?;
             bytes = shapes.add(bytes, part)?;
         }
         if self.widens_columns() {

@@ -17,10 +17,10 @@
 //!   not there.
 //! * **G3** Where B is scaled in blocks, the depth is whole blocks.
 //!
-//! What holds by construction: the workspace is that of [`Gemm::workspace_over`], whose arithmetic does not wrap; every
-//! operand has a stride of one element along one of its axes, or none (its [`Layout`]); panels reach no further than
-//! the constant that they are packed from. Pairs are never read in place, and where the depth is odd, one of the two
-//! operands is packed by the driver, which makes the missing term zero.
+//! What holds by construction: the workspace is that of [`Gemm::workspace_over`] of these or of larger extents, whose
+//! arithmetic does not wrap; every operand has a stride of one element along one of its axes, or none (its [`Layout`]);
+//! panels reach no further than the constant that they are packed from. Pairs are never read in place, and where the depth
+//! is odd, one of the two operands is packed by the driver, which makes the missing term zero.
 
 mod block;
 mod crossed;
