@@ -291,6 +291,43 @@ fn reductions_and_rows() {
     }
 }
 
+/// Elements of one row and of another one beside it have the same places, whatever their types are.
+#[test]
+fn rows_of_several_types() {
+    for (dtype, other) in floats().flat_map(|dtype| ints().map(move |other| (dtype, other))) {
+        let text = format!(
+            "kernel @scaled {{
+  size n
+  in %x: {dtype}[3, n]
+  in %w: {other}[3, n]
+  out %y: {dtype}[3, n]
+  out %z: {other}[3, n]
+  local %high: f32[3]
+  for i < 3 {{ %high[i] = max j < n {{ cast<f32>(%x[i, j]) * cast<f32>(%w[i, j]) }} }}
+  for i1 < 3, j1 < n {{ %y[i1, j1] = cast<{dtype}>(cast<f32>(%x[i1, j1]) - %high[i1] + cast<f32>(%w[i1, j1])) }}
+  for i2 < 3, j2 < n {{ %z[i2, j2] = cast<{other}>(min(abs(%high[i2]), f32(9.0))) + %w[i2, j2] }}
+}}
+"
+        );
+        let program = parse_program(&text).unwrap_or_else(|it| panic!("{it}\n{text}"));
+        verify(&program).unwrap_or_else(|it| panic!("{it}\n{text}"));
+        for n in [5, 16, 67] {
+            let mut random = Random(9);
+            let small: Vec<f64> = (0..3 * n).map(|_| random.below(9) as f64).collect();
+            let dims = [3, n as u64];
+            let inputs = [operand(dtype, &dims, &mut random), TensorData::from_f64(other, &dims, small)];
+            let expected = eval_program(&program, &[n], &inputs).unwrap();
+            for options in all_cpus() {
+                let compiled = compiled_with(&plan_of(&program, &[n]), &options);
+                let got = call(&in_memory(&compiled, true), &inputs).unwrap();
+                for (got, expected) in got.iter().zip(&expected) {
+                    assert_close(&format!("{} {n} {dtype} {other}", options.cpu), got, expected);
+                }
+            }
+        }
+    }
+}
+
 /// Every pair of special and of ordinary numbers, against the reference; signs of zeros count.
 #[test]
 fn powers_of_special_numbers() {

@@ -146,10 +146,10 @@ impl Element {
     }
 
     /// So many vectors of elements: an even number of them, one behind the other, or four of bytes, which are the parts
-    /// of lanes.
+    /// of lanes. Of two the order is the same for every element, since rows of different ones are taken in together.
     pub(crate) fn load_many(self, b: &mut Builder, addr: impl Into<Addr>, count: usize) -> Vec<VReg> {
         let addr = addr.into();
-        if !self.divides_lanes(b.width(), count) {
+        if count == 2 || !self.divides_lanes(b.width(), count) {
             let pairs = (0..count as i64).step_by(2);
             return pairs.flat_map(|it| self.load_two(b, addr.offset(self.vectors(it)))).collect();
         }

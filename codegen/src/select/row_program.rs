@@ -203,9 +203,18 @@ impl RowProgram {
                 {
                     self.scalar(b, only, &pointers, &sizes, &mut values);
                 } else {
-                    let many = if self.waits(segment) { ACCUMULATORS } else { many };
-                    Pass { program: self, segment, pointers: &pointers, sizes: &sizes, n, many }
-                        .build(b, &mut values);
+                    let (many, accumulators) =
+                        if self.waits(segment) { (ACCUMULATORS, ACCUMULATORS) } else { (many, 1) };
+                    Pass {
+                        program: self,
+                        segment,
+                        pointers: &pointers,
+                        sizes: &sizes,
+                        n,
+                        many,
+                        accumulators,
+                    }
+                    .build(b, &mut values);
                 }
             }
             for (pointer, stride) in pointers.iter().zip(&strides) {
@@ -278,6 +287,8 @@ struct Pass<'a> {
     n: IReg,
     /// How many vectors are taken in at a time, as long as there are as many; a power of two.
     many: usize,
+    /// How many accumulators a reduction has: one, or one for each of these vectors.
+    accumulators: usize,
 }
 
 /// What is left of a stage for each vector of a row.
@@ -359,12 +370,11 @@ impl Pass<'_> {
                 Hoisted { values: stage.expr.emit(b, &leaves, &parts), expr, root }
             })
             .collect();
-        let each = if self.program.waits(self.segment) { self.many } else { 1 };
         let accumulators: Vec<Vectors> = self
             .segment
             .iter()
             .map(|number| match stages[*number].work {
-                Work::Reduce(reduction) => (0..each).map(|_| reduction.start(b)).collect(),
+                Work::Reduce(reduction) => (0..self.accumulators).map(|_| reduction.start(b)).collect(),
                 Work::Map | Work::Scalar => Vec::new(),
             })
             .collect();
@@ -395,7 +405,7 @@ impl Pass<'_> {
                 }
             });
             single = b.int_op(IntOp::And, whole, count - 1);
-            if each > 1 {
+            if self.accumulators > 1 {
                 b.when(IntCompare::Gt, steps, 0, |b| self.join(b, &accumulators));
             }
         }
