@@ -5,7 +5,7 @@
 //! * **TW2** An index out of range is told of as before: in the same dimension, which has the same size.
 //! * **TW3** Nothing changes where something reads the table otherwise than by rows that data choose.
 //!
-//! A row is as many cache lines as it has elements then. That is little beside the product, which reads all of them.
+//! A row is as many cache lines as panels have steps then. That is little beside the product, which reads all of them.
 
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::kernel::Kernel as PlanKernel;

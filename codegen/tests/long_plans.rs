@@ -118,3 +118,26 @@ fn an_error_in_a_part_ends_the_call() {
     assert!(text.contains("element 0 of input `turns`: expected at least 0, got -1"), "{text}");
     assert!(call(&function, &inputs(4, 1, false)).is_ok());
 }
+
+/// A text that takes all the room of a message does not take what stands between its numbers.
+#[test]
+fn a_long_message_ends_with_its_numbers() {
+    let text = format!(
+        "plan @main {{
+  size n
+  in x: f32[n]
+  out y: f32[n]
+  from n = %in0[0]
+  steps {{
+    check n <= 2 \"{}\"
+    alloc %out0
+    copy %in0 to %out0; 4*n
+  }}
+}}
+",
+        "m".repeat(2000)
+    );
+    let plan = parse_plan(&text, &ConstPool::default()).unwrap_or_else(|it| panic!("{it}"));
+    let error = call(&jit(&plan, true), &[Random(1).tensor(DType::F32, &[3])]).unwrap_err().to_string();
+    assert!(error.len() > 850 && error.ends_with("m 2, got 3"), "{error}");
+}

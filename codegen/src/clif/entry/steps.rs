@@ -361,7 +361,7 @@ impl Entry<'_, '_, '_> {
     }
 }
 
-/// Where the first step comes from that uses memory of an arena, if it says so.
+/// Where the first kernel comes from that uses memory of an arena, if it says so.
 fn first_user<'a>(plan: &CallPlan, steps: &'a [Step], arena: ArenaId) -> Option<&'a Source> {
     let is_there = |it: &BufferRef| match it {
         BufferRef::Slot(id) => plan.slots[id.0 as usize].arena == arena,

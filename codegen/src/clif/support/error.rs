@@ -13,7 +13,7 @@ use crate::clif::unit::{FunctionCx, Symbol};
 
 /// Room for a message with its end.
 const ROOM: u32 = 1024;
-/// Longest text that is taken over; numbers need the rest.
+/// Longest text that is taken over; numbers and what stands between them need the rest.
 const TEXT_ROOM: i64 = 900;
 
 /// What follows the message.
@@ -35,6 +35,7 @@ pub(super) fn fail(cx: &mut FunctionCx<'_>, args: &[Value]) {
     let slot = cx.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, ROOM, 4));
     let start = cx.b.ins().stack_addr(I, slot, 0);
     let limit = cx.b.ins().iadd_imm_s(start, TEXT_ROOM);
+    let room = cx.b.ins().iadd_imm_s(start, i64::from(ROOM) - 1);
     let at = copy_text(cx, start, limit, message);
     let (numbers, text, done) = (cx.b.create_block(), cx.b.create_block(), cx.b.create_block());
     let end = cx.b.append_block_param(done, I);
@@ -58,23 +59,23 @@ pub(super) fn fail(cx: &mut FunctionCx<'_>, args: &[Value]) {
     };
     let (place, number) = (field(cx, offset_of!(Failure, place)), field(cx, offset_of!(Failure, index)));
     let extent = field(cx, offset_of!(Failure, extent));
-    let after = copy_literal(cx, at, limit, ": index ");
+    let after = copy_literal(cx, at, room, ": index ");
     let after = write_number(cx, after, number);
-    let after = copy_literal(cx, after, limit, " is out of range for ");
+    let after = copy_literal(cx, after, room, " is out of range for ");
     let after = copy_text(cx, after, limit, place);
-    let after = copy_literal(cx, after, limit, ", which has ");
+    let after = copy_literal(cx, after, room, ", which has ");
     let after = write_number(cx, after, extent);
     cx.b.ins().jump(done, &[BlockArg::Value(after)]);
 
     cx.b.switch_to_block(text);
-    let after = copy_literal(cx, at, limit, " ");
+    let after = copy_literal(cx, at, room, " ");
     let after = copy_text(cx, after, limit, got);
     cx.b.ins().jump(done, &[BlockArg::Value(after)]);
 
     cx.b.switch_to_block(numbers);
-    let after = copy_literal(cx, at, limit, " ");
+    let after = copy_literal(cx, at, room, " ");
     let after = write_number(cx, after, expected);
-    let after = copy_literal(cx, after, limit, ", got ");
+    let after = copy_literal(cx, after, room, ", got ");
     let after = write_number(cx, after, got);
     cx.b.ins().jump(done, &[BlockArg::Value(after)]);
 

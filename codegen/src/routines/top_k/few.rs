@@ -52,7 +52,7 @@ pub(super) fn few(
                 let next = it[0];
                 let left = cx.b.ins().isub(n, next);
                 let (least, room) = (cx.int(LEAST), cx.int(MORE));
-                // What is found is compared with the best of half of all before it.
+                // As many at once as were looked at before, within bounds: what is found is compared with the best of those.
                 let length = cx.b.ins().smax(next, least);
                 let length = cx.b.ins().smin(length, room);
                 let length = cx.b.ins().smin(length, left);

@@ -3,6 +3,7 @@
 use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, PI};
 
 use super::double::copy_sign;
+use super::polynomial_of_pairs;
 use crate::vector::{Builder, Compare, UnaryOp, VReg};
 
 /// tan(π/8) and tan(3π/8): arctangents up to the first are a series, those between are beside π/4, those beyond π/2.
@@ -44,22 +45,7 @@ pub(crate) const ASIN: [f64; 13] = [
 fn series(b: &mut Builder, x: VReg, square: VReg, coefficients: &[f64]) -> VReg {
     let fourth = b.mul(square, square);
     let cube = b.mul(x, square);
-    let mut value = None;
-    for pair in coefficients.chunks(2).rev() {
-        let constant = b.constant(pair[0]);
-        let pair = match pair.get(1) {
-            Some(&linear) => {
-                let linear = b.constant(linear);
-                b.fma(square, linear, constant)
-            }
-            None => constant,
-        };
-        value = Some(match value {
-            Some(value) => b.fma(fourth, value, pair),
-            None => pair,
-        });
-    }
-    let value = value.expect("a series has a term");
+    let value = polynomial_of_pairs(b, square, fourth, coefficients, Builder::constant);
     b.fma(cube, value, x)
 }
 

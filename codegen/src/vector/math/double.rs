@@ -6,8 +6,8 @@
 
 use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LOG2_E, SQRT_2};
 
-use super::{Emit, exact};
-use crate::vector::{BinaryOp, Builder, Compare, IntCompare, ShiftOp, UnaryOp, VReg};
+use super::{Emit, exact, replace_where};
+use crate::vector::{BinaryOp, Builder, Compare, ShiftOp, UnaryOp, VReg};
 use orogen_ir::scalar::UnaryOp as Function;
 
 /// ln 2 in two parts; the first has 32 bits, so that its product with a small integer is exact.
@@ -169,12 +169,7 @@ fn expm1(b: &mut Builder, x: VReg) -> VReg {
     let value = exp_minus_one(b, x);
     let limit = b.constant(700.0);
     let high = b.compare(Compare::Gt, x, limit);
-    let any = b.sign_bits(high);
-    b.when(IntCompare::Ne, any, 0, |b| {
-        let large = exp(b, x);
-        let large = b.blend(high, large, value);
-        b.assign(value, large);
-    });
+    replace_where(b, high, value, |b| exp(b, x));
     when(b, Compare::Eq, x, 0.0, x, value)
 }
 

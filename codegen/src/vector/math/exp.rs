@@ -1,7 +1,7 @@
 //! Exponential and what is made of it.
 
-use super::{copy_sign, polynomial, polynomial_of_pairs};
-use crate::vector::{BinaryOp, Builder, Compare, IntCompare, ShiftOp, UnaryOp, VReg};
+use super::{copy_sign, polynomial, polynomial_of_pairs, replace_where};
+use crate::vector::{BinaryOp, Builder, Compare, ShiftOp, UnaryOp, VReg};
 
 const LN2_HIGH: f32 = f32::from_bits(0x3f31_7000);
 const LN2_LOW: f32 = f32::from_bits(0x3805_fdf4);
@@ -47,7 +47,7 @@ fn tail(b: &mut Builder, r: VReg, scale: f32) -> VReg {
         (f32::from_bits(c) * power).to_bits()
     });
     let square = b.mul(r, r);
-    let p = polynomial_of_pairs(b, r, square, &scaled);
+    let p = polynomial_of_pairs(b, r, square, &scaled, Builder::constant_bits);
     b.fma(square, p, r)
 }
 
@@ -127,7 +127,7 @@ pub fn sigmoid(b: &mut Builder, x: VReg) -> VReg {
         (f32::from_bits(c) * sign).to_bits()
     });
     let square = b.mul(r, r);
-    let p = polynomial_of_pairs(b, r, square, &alternating);
+    let p = polynomial_of_pairs(b, r, square, &alternating, Builder::constant_bits);
     let fraction = b.mul_sub(square, p, r);
     let one = b.constant(1.0);
     let exponent = b.shift(ShiftOp::Left, whole, 23);
@@ -142,11 +142,6 @@ pub fn sigmoid(b: &mut Builder, x: VReg) -> VReg {
     let value = b.neg_fma(quotient, change, quotient);
     // Where the exponential would overflow, the result is its reciprocal.
     let beyond = b.compare(Compare::Lt, x, least);
-    let any = b.sign_bits(beyond);
-    b.when(IntCompare::Ne, any, 0, |b| {
-        let small = exp(b, x);
-        let small = b.blend(beyond, small, value);
-        b.assign(value, small);
-    });
+    replace_where(b, beyond, value, |b| exp(b, x));
     value
 }

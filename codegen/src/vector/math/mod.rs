@@ -30,7 +30,7 @@ pub use log::log;
 pub use near::{expm1, log1p, softplus};
 pub use trigonometry::{cos, sin};
 
-use super::{BinaryOp, Builder, UnaryOp, VReg, Width};
+use super::{BinaryOp, Builder, IntCompare, UnaryOp, VReg, Width};
 use orogen_ir::scalar::UnaryOp as Function;
 
 /// Appends the code of a function to a program.
@@ -139,16 +139,22 @@ fn polynomial(b: &mut Builder, x: VReg, coefficients: &[u32]) -> VReg {
 }
 
 /// The same by Horner's rule over pairs of terms, which waits half as often for what is computed before.
-fn polynomial_of_pairs(b: &mut Builder, x: VReg, square: VReg, coefficients: &[u32]) -> VReg {
+fn polynomial_of_pairs<T: Copy>(
+    b: &mut Builder,
+    x: VReg,
+    square: VReg,
+    coefficients: &[T],
+    constant: fn(&mut Builder, T) -> VReg,
+) -> VReg {
     let mut value = None;
     for pair in coefficients.chunks(2).rev() {
-        let constant = b.constant_bits(pair[0]);
+        let lowest = constant(b, pair[0]);
         let pair = match pair.get(1) {
             Some(&linear) => {
-                let linear = b.constant_bits(linear);
-                b.fma(x, linear, constant)
+                let linear = constant(b, linear);
+                b.fma(x, linear, lowest)
             }
-            None => constant,
+            None => lowest,
         };
         value = Some(match value {
             Some(value) => b.fma(square, value, pair),
@@ -156,6 +162,16 @@ fn polynomial_of_pairs(b: &mut Builder, x: VReg, square: VReg, coefficients: &[u
         });
     }
     value.expect("a polynomial has a coefficient")
+}
+
+/// Where the mask is set, `value` becomes what `other` computes, which is left out where none of it is set.
+fn replace_where(b: &mut Builder, mask: VReg, value: VReg, other: impl FnOnce(&mut Builder) -> VReg) {
+    let any = b.sign_bits(mask);
+    b.when(IntCompare::Ne, any, 0, |b| {
+        let other = other(b);
+        let other = b.blend(mask, other, value);
+        b.assign(value, other);
+    });
 }
 
 /// `magnitude` with the sign of `sign`; the magnitude must not be negative.
