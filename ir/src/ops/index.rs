@@ -264,14 +264,12 @@ fn mersenne_twister(cx: &mut InferCx<'_>) -> InferResult {
         let message = format!("attribute `seed` is {seed}");
         return Err(Diagnostic::error("O023", message).help("a seed has 32 bits and no sign"));
     }
-    if let Some(length) = cx.list_len(0)?.filter(|it| *it != 1) {
-        return Err(Diagnostic::error("O023", format!("operand 0 (count) has {length} elements, not one")));
-    }
-    let Some(count) = cx.elements(0).and_then(|it| it.first().copied()) else {
-        return one(plain(DType::U32, rank_only(1)));
-    };
-    cx.require_at_least(count, 0, "element 0 of operand 0 (count)")?;
-    one(plain(DType::U32, ShapeInfo::Known(Dims::from_slice(&[count]))))
+    cx.tensor_of(0, Class::Int)?;
+    cx.expect_rank(0, 1)?;
+    cx.expect_single(0)?;
+    let Some([count]) = cx.elements(0) else { return one(plain(DType::U32, rank_only(1))) };
+    cx.require_at_least(*count, 0, "element 0 of operand 0 (count)")?;
+    one(plain(DType::U32, ShapeInfo::Known(Dims::from_slice(&[*count]))))
 }
 
 fn trilu(cx: &mut InferCx<'_>) -> InferResult {

@@ -2,7 +2,6 @@
 
 use super::support::{Class, const_dims, count, one, plain, points, rank_only};
 use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpDef, OpRegistry, Read};
-use crate::diag::Diagnostic;
 use crate::shape::Dim;
 use crate::types::{DType, Dims, ShapeInfo, Type};
 use smallvec::smallvec;
@@ -63,14 +62,13 @@ fn top_k(cx: &mut InferCx<'_>) -> InferResult {
     let both = |shape: ShapeInfo| {
         Ok(smallvec![Type::Tensor(plain(x.dtype, shape.clone())), Type::Tensor(plain(DType::I64, shape))])
     };
-    if let Some(length) = cx.list_len(1)?.filter(|it| *it != 1) {
-        let message = format!("operand 1 has {length} elements but must have one, the number that is wanted");
-        return Err(Diagnostic::error("O019", message));
-    }
+    cx.tensor_of(1, Class::Int)?;
+    cx.expect_rank(1, 1)?;
+    cx.expect_single(1)?;
     let Some(rank) = x.shape.rank() else { return both(ShapeInfo::Unknown) };
     let axis = cx.axis("axis", rank)?;
-    let (Some(dims), Some(wanted)) = (x.dims(), cx.elements(1)) else { return both(rank_only(rank)) };
-    let wanted = wanted[0];
+    let (Some(dims), Some([wanted])) = (x.dims(), cx.elements(1)) else { return both(rank_only(rank)) };
+    let wanted = *wanted;
     cx.require_at_least(wanted, 0, "the number that is wanted")?;
     let room = cx.shapes.sub(dims[axis], wanted);
     let room = cx.no_overflow(room)?;

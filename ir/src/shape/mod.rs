@@ -111,7 +111,7 @@ pub use eval::{Env, broadcast_extents};
 pub use extremes::End;
 pub use facts::{Constraint, Contradiction};
 pub use lexer::ParseDimError;
-pub use poly::{Atom, AtomId, Factor, MAX_DEGREE, MAX_TERMS, Poly};
+pub use poly::{Atom, AtomId, Factor, MAX_DEGREE, MAX_TERMS, Poly, gcd};
 pub use scope::SavedFacts;
 pub use symbol::{MAX_INTEGER, SymbolKind};
 

@@ -297,7 +297,8 @@ impl Poly {
     }
 }
 
-pub(super) fn gcd(a: u64, b: u64) -> u64 {
+/// The greatest common divisor of two numbers, of which one may be 0.
+pub fn gcd(a: u64, b: u64) -> u64 {
     let (mut a, mut b) = (a, b);
     while b != 0 {
         (a, b) = (b, a % b);

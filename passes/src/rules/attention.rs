@@ -17,7 +17,7 @@ pub const RULES: &[Rule] = &[
     Rule { name: "name-attention", root: "matmul", class: CLASS, reason: REASON, apply: name_attention },
     Rule {
         name: "name-wide-attention",
-        root: "matmul_mixed",
+        root: "cast",
         class: CLASS,
         reason: REASON,
         apply: name_wide_attention,
@@ -27,15 +27,16 @@ pub const RULES: &[Rule] = &[
 const CLASS: RuleClass = RuleClass::Reassociates;
 const REASON: &str = "a scale may stand at five places, and a mask in three forms";
 
-/// The same where weights in f32 meet narrow values: so they do inside of the operator.
+/// The same where weights in f32 meet narrow values, and their product becomes as narrow: so it does inside of the operator.
 fn name_wide_attention(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
+    let to = call.attrs.dtype("to")?;
+    let call = &own(rewriter, call.args[0], "matmul_mixed")?;
     let mut dtype = |it: Value| Some(rewriter.ty(it).as_tensor()?.dtype);
     let (weights, values) = (dtype(call.args[0])?, dtype(call.args[1])?);
-    if call.args.len() != 2 || weights != DType::F32 || !values.is_float_of(&[16]) {
+    if call.args.len() != 2 || weights != DType::F32 || !values.is_float_of(&[16]) || values != to {
         return None;
     }
-    let result = name_attention(rewriter, call)?;
-    rewriter.emit("cast", Attrs::none().with("to", DType::F32), &[result])
+    name_attention(rewriter, call)
 }
 
 fn name_attention(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {

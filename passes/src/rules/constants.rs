@@ -33,6 +33,15 @@ fn is_view(name: &str) -> bool {
     name == "cast" || MOVES.contains(&name)
 }
 
+fn is_dequantize(name: &str) -> bool {
+    matches!(name, "dequantize" | "dequantize_blocks")
+}
+
+/// Whether an operator moves, converts or scales numbers.
+fn keeps_numbers(name: &str) -> bool {
+    is_view(name) || name == "mul" || is_dequantize(name)
+}
+
 /// Whether a value follows from constants alone, by so many operations one after the other.
 pub(super) fn is_made_of_constants(rewriter: &dyn Rewriter, value: Value, depth: usize) -> bool {
     if rewriter.constant(value).is_some() {
@@ -40,8 +49,7 @@ pub(super) fn is_made_of_constants(rewriter: &dyn Rewriter, value: Value, depth:
     }
     let Some((call, depth)) = rewriter.definition(value).zip(depth.checked_sub(1)) else { return false };
     let name = rewriter.ops().def(call.op).name;
-    (is_view(name) || matches!(name, "mul" | "dequantize" | "dequantize_blocks"))
-        && call.args.iter().all(|it| is_made_of_constants(rewriter, *it, depth))
+    keeps_numbers(name) && call.args.iter().all(|it| is_made_of_constants(rewriter, *it, depth))
 }
 
 /// The least and the largest magnitude of what a value made of constant floats holds, but for zeros; `None` if they are
@@ -65,20 +73,45 @@ pub(super) fn magnitudes(rewriter: &dyn Rewriter, value: Value, depth: usize) ->
     }
 }
 
-/// Whether all that a value holds is known to be finite: integers, a finite constant, or one that is moved, converted or
-/// scaled. A constant that nobody has seen is taken for one of numbers.
+/// Whether all that a value holds is known to be finite: integers, a finite constant, or one that is moved, or converted or
+/// scaled to what its type holds. A constant that nobody has seen is taken for one of numbers.
 pub(super) fn is_known_finite(rewriter: &mut dyn Rewriter, value: Value, depth: usize) -> bool {
-    if let Some(data) = rewriter.constant(value) {
-        return !data.dtype().is_float() || data.to_f64().iter().all(|it| it.is_finite());
+    bound(rewriter, value, depth).is_some()
+}
+
+/// What no magnitude in a value is above; `None` if it is not known to be finite.
+fn bound(rewriter: &mut dyn Rewriter, value: Value, depth: usize) -> Option<f64> {
+    let dtype = rewriter.ty(value).as_tensor()?.dtype;
+    if let Some(data) = rewriter.constant(value).filter(|_| dtype.is_float() || dtype.is_int()) {
+        let largest = |most: f64, it: f64| if it.is_finite() { Some(most.max(it.abs())) } else { None };
+        return data.to_f64().into_iter().try_fold(0.0, largest);
     }
-    let is_integer = rewriter.ty(value).as_tensor().is_some_and(|it| !it.dtype.is_float());
-    if is_integer || rewriter.is_made(value) == Some(true) {
-        return true;
+    if !dtype.is_float() {
+        let (least, most) = dtype.int_range()?;
+        return Some((least as f64).abs().max(most as f64));
     }
-    let Some((call, depth)) = rewriter.definition(value).zip(depth.checked_sub(1)) else { return false };
+    if rewriter.is_made(value) == Some(true) {
+        return Some(f64::MAX);
+    }
+    let (call, depth) = rewriter.definition(value).zip(depth.checked_sub(1))?;
     let name = rewriter.ops().def(call.op).name;
-    (is_view(name) || matches!(name, "mul" | "dequantize" | "dequantize_blocks"))
-        && call.args.iter().all(|it| is_known_finite(rewriter, *it, depth))
+    if !keeps_numbers(name) {
+        return None;
+    }
+    let bounds = call.args.iter().map(|it| bound(rewriter, *it, depth)).collect::<Option<Vec<f64>>>()?;
+    let moved = match &bounds[..] {
+        [integers, scale, zero @ ..] if is_dequantize(name) => {
+            (integers + zero.first().unwrap_or(&0.0)) * scale
+        }
+        [x, y] if name == "mul" => x * y,
+        [x, _, around] if name == PAD => return Some(x.max(*around)),
+        [x, ..] if MOVES.contains(&name) => return Some(*x),
+        [x, ..] => *x,
+        [] => return None,
+    };
+    // Rounded as it is; 8 bits may have no infinity to tell what does not fit.
+    let rounded = dtype.round(dtype.compute().round(moved));
+    (rounded.is_finite() && (dtype.bits() > 8 || moved <= rounded)).then_some(rounded)
 }
 
 /// The signed integers of 8 bits or fewer that are as wide as a type.

@@ -21,7 +21,7 @@
 use super::constants::is_known_finite;
 use super::quantized::{cast, dtype_of};
 use crate::rewrite::{OpCall, Rewriter, Rule, RuleClass, Value};
-use orogen_ir::shape::Dim;
+use orogen_ir::shape::{Dim, gcd};
 use orogen_ir::types::{Attrs, DType, TensorData};
 
 /// The rules of the step.
@@ -114,7 +114,7 @@ impl Axis {
 
     /// Of dilated taps that are further apart than positions.
     fn dilated(taps: i64, [stride, dilation, begin, end, extra]: [i64; 5]) -> Option<Axis> {
-        let by = gcd(stride, dilation);
+        let by = i64::try_from(gcd(stride.unsigned_abs(), dilation.unsigned_abs())).ok()?;
         if by > 1 {
             let axis = Axis::new(taps, [stride / by, dilation / by, 0, 0, 0])?;
             // Zeros follow the last element, too.
@@ -207,14 +207,14 @@ impl Axis {
     }
 }
 
-/// The greatest common divisor of numbers that are not negative.
-pub(super) fn gcd(a: i64, b: i64) -> i64 {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
-
 /// How many phases of all axes are in a part.
 fn count(part: &[Phases]) -> i64 {
     part.iter().map(|it| it.end - it.first).product()
+}
+
+/// Whether a part needs zeros around the image.
+fn is_padded(part: &[Phases]) -> bool {
+    part.iter().any(|it| it.begin > 0 || it.behind > 0)
 }
 
 /// The operation that is rewritten.
@@ -224,16 +224,10 @@ struct Transposed {
     /// Input and output channels of a group.
     c: i64,
     m: i64,
-    /// Whether weights are known to be finite (law TC3).
-    finite: bool,
 }
 
 fn convolve_phases(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
     let of = Transposed::new(rewriter, call)?;
-    // Taps in reverse, with the groups apart.
-    let rank = of.axes.len() as i64;
-    let spatial: Vec<i64> = (2..2 + rank).collect();
-    let weights = reversed(rewriter, call.args[1], &spatial)?;
     // All phases of inner axes follow each one of an outer axis.
     let last = of.axes.iter().rposition(Axis::is_uneven);
     let mut parts: Vec<Vec<Phases>> = vec![Vec::new()];
@@ -245,6 +239,15 @@ fn convolve_phases(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> 
             return None;
         }
     }
+    // Only where a convolution pads does it matter whether weights are finite (law TC3).
+    let finite = !parts.iter().any(|it| is_padded(it)) || is_known_finite(rewriter, call.args[1], DEPTH);
+    let inside = |part: &[Phases]| !finite && is_padded(part);
+    if parts.iter().any(|it| inside(it) && it.iter().map(|it| it.taps).product::<i64>() > MOST_TAPS) {
+        return None;
+    }
+    // Taps in reverse, with the groups apart.
+    let spatial: Vec<i64> = (2..2 + of.axes.len() as i64).collect();
+    let weights = reversed(rewriter, call.args[1], &spatial)?;
     // Where phases without a tap are zeros, the bias is still to be added.
     let (bias, late) = match call.args.get(2) {
         Some(bias) if of.axes.iter().any(Axis::has_zeros) => (None, Some(*bias)),
@@ -252,7 +255,11 @@ fn convolve_phases(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> 
     };
     let mut results = Vec::new();
     for part in &parts {
-        let result = of.convolve(rewriter, call.args[0], weights, bias, part)?;
+        let args = of.operands(rewriter, call.args[0], weights, bias, part)?;
+        let result = match inside(part) {
+            true => of.convolve_inside(rewriter, &args, part)?,
+            false => of.convolve(rewriter, &args, part)?,
+        };
         results.push(of.apart(rewriter, result, part)?);
     }
     let joined = match &results[..] {
@@ -291,19 +298,18 @@ impl Transposed {
             |i: usize| Axis::new(w[2 + i], [strides[i], dilations[i], pads[i], pads[rank + i], extra[i]]);
         let axes = (0..rank).map(axis).collect::<Option<Vec<Axis>>>()?;
         let sane = groups >= 1 && w[..2].iter().all(|it| *it >= 1);
-        let finite = is_known_finite(rewriter, call.args[1], DEPTH);
-        sane.then(|| Transposed { axes, groups, c: w[0] / groups, m: w[1], finite })
+        sane.then(|| Transposed { axes, groups, c: w[0] / groups, m: w[1] })
     }
 
-    /// The convolution of some phases, whose channels are `[groups][phases][m]`.
-    fn convolve(
+    /// Operands of the convolution of some phases, whose channels are `[groups][phases][m]`.
+    fn operands(
         &self,
         rewriter: &mut dyn Rewriter,
         x: Value,
         weights: Value,
         bias: Option<Value>,
         part: &[Phases],
-    ) -> Option<Value> {
+    ) -> Option<Vec<Value>> {
         let weights = self.weights_of(rewriter, weights, part)?;
         let count = count(part);
         let mut args = vec![x, weights];
@@ -316,13 +322,15 @@ impl Transposed {
             let flat = rewriter.emit_constant(TensorData::ints(&[self.groups * count * self.m]));
             args.push(rewriter.emit("reshape", Attrs::none(), &[bias, flat])?);
         }
-        if !self.finite && part.iter().any(|it| it.begin > 0 || it.behind > 0) {
-            return self.convolve_inside(rewriter, &args, part);
-        }
+        Some(args)
+    }
+
+    /// That convolution.
+    fn convolve(&self, rewriter: &mut dyn Rewriter, args: &[Value], part: &[Phases]) -> Option<Value> {
         let pads: Vec<i64> = part.iter().map(|it| it.begin).chain(part.iter().map(|it| it.behind)).collect();
         let dilations: Vec<i64> = self.axes.iter().map(|it| it.dilation).collect();
         let attrs = Attrs::none().with("pads", pads).with("dilations", dilations).with("group", self.groups);
-        rewriter.emit("conv", attrs, &args)
+        rewriter.emit("conv", attrs, args)
     }
 
     /// The same of taps that lie in the image: convolutions with one of them each, which are moved and added. What has 16 bits
@@ -330,9 +338,6 @@ impl Transposed {
     fn convolve_inside(&self, rewriter: &mut dyn Rewriter, args: &[Value], part: &[Phases]) -> Option<Value> {
         let taps: Vec<i64> = part.iter().map(|it| it.taps).collect();
         let (all, rank) = (taps.iter().product::<i64>(), self.axes.len());
-        if all > MOST_TAPS {
-            return None;
-        }
         let to = dtype_of(rewriter, args[0])?;
         let wide = if to.bits() == 16 { DType::F32 } else { to };
         let [x, w] = [cast(rewriter, args[0], wide)?, cast(rewriter, args[1], wide)?];

@@ -6,10 +6,9 @@
 
 use super::context::wide;
 use super::{LegalizeFn, Legalizer, Lowering};
-use crate::rules::transposed::gcd;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::loops::{BinaryOp, BufferId, BuildResult, Combine, CompareOp, ExprId, Index, UnaryOp};
-use orogen_ir::shape::Dim;
+use orogen_ir::shape::{Dim, gcd};
 use orogen_ir::types::{DType, Dims};
 
 pub(super) const ROWS: &[(&str, LegalizeFn)] = &[("resize", resize)];
@@ -294,7 +293,8 @@ impl Resized {
             "half_pixel" | "pytorch_half_pixel" => (2 * down, down - up, 2 * up),
             _ => return Ok(None),
         };
-        let common = gcd(gcd(slope, start.abs()), by);
+        let gcd = |a: i64, b: i64| gcd(a.unsigned_abs(), b.unsigned_abs()) as i64;
+        let common = gcd(gcd(slope, start), by);
         let (slope, start, by) = (slope / common, start / common, by / common);
         let period = by / gcd(slope, by);
         Ok((period <= 8 && period.count_ones() == 1).then_some(Phases { slope, start, by, period }))
