@@ -11,11 +11,12 @@
 //!
 //! Class: reassociates; sums go block by block, and scores are not rounded to a narrow type.
 
+use super::binding_of;
 use crate::manager::{Changed, Facts, Pass, PassCx};
 use crate::rules::kernels::KernelInterner;
 use indexmap::IndexMap;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
-use orogen_ir::flow::{BindingId, BlockKind, Editor, Module, Rhs, ValueDef, ValueId};
+use orogen_ir::flow::{BindingId, BlockKind, Editor, Module, Rhs, ValueId};
 use orogen_ir::kernel::{Access, Routine, Signature};
 use orogen_ir::shape::Dim;
 use orogen_ir::types::{Attrs, Dims};
@@ -227,11 +228,4 @@ fn call(
     let routine = Routine { name: "attention".to_owned(), routine: "attention".to_owned(), attrs, signature };
     let callee = kernels.add(editor, routine);
     Some(Rhs::Call { callee, args: parts.args.iter().copied().collect(), sizes: sizes.into() })
-}
-
-fn binding_of(editor: &Editor<'_>, value: ValueId) -> BindingId {
-    match editor.value(value).def {
-        ValueDef::Result(id, _) => id,
-        _ => unreachable!("a call made it"),
-    }
 }

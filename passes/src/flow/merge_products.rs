@@ -9,7 +9,8 @@
 //! cannot read in between.
 //! Laws: an element is the sum of the same products in the same order. Class: bitwise.
 
-use super::merge_steps::{binding_of, matrix, merge_steps};
+use super::binding_of;
+use super::merge_steps::{matrix, merge_steps};
 use crate::manager::{Changed, Facts, Pass, PassCx};
 use indexmap::IndexMap;
 use orogen_ir::diag::{Diagnostic, Diagnostics};

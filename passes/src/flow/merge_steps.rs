@@ -3,9 +3,10 @@
 //! What an unrolled recurrent layer reads of its input is `x[t] · w` for each step `t`: each of these products reads the
 //! whole matrix for a few rows. `x · w` reads it once, and its steps are what the products were.
 
+use super::binding_of;
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::flow::{BindingId, BlockId, Editor, Rhs, ValueDef, ValueId};
+use orogen_ir::flow::{BindingId, BlockId, Editor, Rhs, ValueId};
 use orogen_ir::types::{Attrs, DType};
 
 /// A product of a step, with the index of the step.
@@ -83,12 +84,4 @@ pub(super) fn matrix(editor: &Editor<'_>, value: ValueId, named: &[ValueId]) -> 
     let ty = editor.type_of(value).as_tensor().filter(|it| it.dtype.bits() >= 8)?;
     let dims = ty.static_dims(editor.shapes)?;
     Some((ty.dtype, dims[..].try_into().ok()?))
-}
-
-/// What makes a value.
-pub(super) fn binding_of(editor: &Editor<'_>, value: ValueId) -> BindingId {
-    match editor.value(value).def {
-        ValueDef::Result(id, _) => id,
-        _ => unreachable!("an operation made it"),
-    }
 }

@@ -19,7 +19,7 @@ mod plan_memory;
 mod shuffle;
 
 use crate::rules::kernels::KernelTable;
-use orogen_ir::flow::{Definition, Editor};
+use orogen_ir::flow::{BindingId, Definition, Editor, ValueDef, ValueId};
 use orogen_ir::kernel::Kernel;
 
 pub(crate) use apply_rules::{FlowRewriter, call, value_id};
@@ -54,5 +54,13 @@ impl KernelTable for Editor<'_> {
 
     fn put(&mut self, kernel: Kernel) {
         self.define(kernel).expect("the name is not taken");
+    }
+}
+
+/// The binding that makes the result of an operation or a call.
+fn binding_of(editor: &Editor<'_>, value: ValueId) -> BindingId {
+    match editor.value(value).def {
+        ValueDef::Result(id, _) => id,
+        _ => unreachable!("an operation or a call made it"),
     }
 }

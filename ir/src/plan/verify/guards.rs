@@ -43,17 +43,14 @@ fn insert(module: &mut PlanModule, guards: &[Guards]) {
     for Guards { function, shapes, checks } in guards {
         let plan = &mut module.functions[*function];
         let mut own: BTreeMap<usize, Vec<Step>> = BTreeMap::new();
+        // One that comes anyway is said in its words.
+        let own_check = |it: &Step| if let Step::Check(it) = it { Some(it.clone()) } else { None };
+        let anyway: Vec<ShapeCheck> = plan.steps.iter().filter_map(own_check).collect();
         for (step, check) in checks {
             let Ok(constraint) =
                 check.constraint.map(&mut |it| Ok::<Dim, Infallible>(plan.shapes.import(shapes, it)));
-            // One that comes anyway is said in its words.
-            let later = plan.steps.iter().find_map(|it| match it {
-                Step::Check(later) if implies(&plan.shapes, later.constraint, constraint) => {
-                    Some(later.clone())
-                }
-                _ => None,
-            });
-            let check = later.unwrap_or_else(|| ShapeCheck {
+            let said = anyway.iter().find(|it| implies(&plan.shapes, it.constraint, constraint)).cloned();
+            let check = said.unwrap_or_else(|| ShapeCheck {
                 constraint,
                 message: check.message.clone(),
                 source: Source::default(),

@@ -124,23 +124,26 @@ struct Candidate {
 fn within_parts(candidates: &[Option<Candidate>], sizes: &mut Sizes) -> Vec<Option<(u32, Dim)>> {
     let mut at_most = |a, b| sizes.ask(Question::AtMost(a, b), &Established::default()) == Answer::Proven;
     let mut within: IndexMap<(usize, u32), IndexMap<Dim, Dim>> = IndexMap::new();
-    let mut open: IndexSet<(usize, u32, Dim)> = IndexSet::new();
+    // With how many of those within its part each was compared: there are only ever more of them.
+    let mut open: IndexMap<(usize, u32, Dim), usize> = IndexMap::new();
     for Candidate { arena, part, bytes } in candidates.iter().flatten() {
         let known = within.entry((*arena, part.0)).or_default();
-        if known.contains_key(bytes) {
+        let slot = (*arena, part.0, *bytes);
+        if known.contains_key(bytes) || open.contains_key(&slot) {
             continue;
         }
         if at_most(*bytes, part.1) {
             known.insert(*bytes, part.1);
         } else {
-            open.insert((*arena, part.0, *bytes));
+            open.insert(slot, 0);
         }
     }
     loop {
         let before = open.len();
-        open.retain(|(arena, part, bytes)| {
+        open.retain(|(arena, part, bytes), asked| {
             let Some(known) = within.get_mut(&(*arena, *part)) else { return true };
-            let larger = known.keys().copied().find(|it| at_most(*bytes, *it));
+            let larger = known.keys().copied().skip(*asked).find(|it| at_most(*bytes, *it));
+            *asked = known.len();
             known.extend(larger.map(|it| (*bytes, it)));
             larger.is_none()
         });

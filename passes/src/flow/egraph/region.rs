@@ -10,12 +10,11 @@ use super::cost::{Moves, Work, representative, work};
 use super::extract::{At, Chosen, Problem, Way};
 use super::language::Node;
 use egg::{EGraph, Id};
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use orogen_ir::flow::{BindingId, Editor, Rhs, ValueDef, ValueId};
 use orogen_ir::ops::OpRegistry;
 use orogen_ir::shape::{Dim, ShapeCx, Sym};
 use orogen_ir::types::{Source, Type, pair_dims, visit_dims};
-use std::cell::RefCell;
 
 /// A region and its e-graph.
 pub(super) struct Region<'a> {
@@ -31,7 +30,7 @@ pub(super) struct Region<'a> {
     operations: Vec<(ValueId, usize)>,
     /// Checks of sizes in the block, from the region on: the last place of those that share symbols, and these. What is
     /// known of sizes holds behind them.
-    checks: Vec<(usize, Vec<Sym>)>,
+    checks: Vec<(usize, IndexSet<Sym>)>,
     /// Values that something outside of the e-graph reads, with the place of its first reader.
     roots: Vec<(ValueId, usize)>,
 }
@@ -167,9 +166,10 @@ impl<'a> Region<'a> {
             original[class].get_or_insert((*place, node));
         }
         let env = representative(&self.graph.analysis.shapes);
-        let mut bare = self.graph.analysis.shapes.clone();
-        bare.keep_facts(|_, _| false);
-        let bare = RefCell::new(bare);
+        let mut bare = (!self.checks.is_empty()).then(|| self.graph.analysis.shapes.clone());
+        if let Some(bare) = &mut bare {
+            bare.keep_facts(|_, _| false);
+        }
         let mut problem = Problem {
             ways: Vec::new(),
             roots: Vec::new(),
@@ -179,7 +179,7 @@ impl<'a> Region<'a> {
         let mut all = Vec::with_capacity(ids.len());
         for (class, id) in ids.iter().enumerate() {
             let nodes = self.graph[*id].nodes.clone();
-            let way = |node: &Node| self.way(node, *id, (&env, moves), &bare, &at, &originals);
+            let way = |node: &Node| self.way(node, *id, (&env, moves), bare.as_mut(), &at, &originals);
             let ways: Vec<Way> = nodes.iter().map(way).collect();
             let is_leaf = |node: &Node| !matches!(node, Node::Op { .. });
             let first = original[class].as_ref().and_then(|(_, node)| nodes.iter().position(|it| it == node));
@@ -218,7 +218,7 @@ impl<'a> Region<'a> {
         node: &Node,
         class: Id,
         view: (&orogen_ir::shape::Env, Moves),
-        bare: &RefCell<ShapeCx>,
+        bare: Option<&mut ShapeCx>,
         at: &dyn Fn(&Id) -> At,
         originals: &IndexMap<Node, usize>,
     ) -> Way {
@@ -235,7 +235,10 @@ impl<'a> Region<'a> {
                 let facts: Vec<_> = args.iter().map(|it| &self.graph[*it].data).collect();
                 let work = work(&self.graph.analysis, view, *op, attrs, &facts, &self.graph[class].data);
                 let place = originals.get(node).copied();
-                let least = if place.is_some() { 0 } else { self.least(node, class, &mut bare.borrow_mut()) };
+                let least = match bare {
+                    Some(bare) if place.is_none() => self.least(node, class, bare),
+                    _ => 0,
+                };
                 Way { args: args.iter().map(at).collect(), work, place, least }
             }
         }
@@ -245,9 +248,6 @@ impl<'a> Region<'a> {
     /// its operands fit by shapes without facts.
     fn least(&self, node: &Node, class: Id, bare: &mut ShapeCx) -> usize {
         let Node::Op { op, attrs, args } = node else { return 0 };
-        if self.checks.is_empty() {
-            return 0;
-        }
         let (typed, whole) = (&self.graph.analysis, &self.graph[class].data);
         let facts = || args.iter().map(|it| &self.graph[*it].data);
         if !whole.assumed && !facts().any(|it| it.assumed) {
@@ -257,11 +257,11 @@ impl<'a> Region<'a> {
                 return 0;
             }
         }
-        let mut own: Vec<Sym> = Vec::new();
+        let mut own: IndexSet<Sym> = IndexSet::new();
         for facts in facts().chain([whole]) {
             visit_dims(&facts.ty, &mut |it| own.extend(typed.shapes.free_symbols(it)));
         }
-        let concerned = self.checks.iter().filter(|(_, of)| of.iter().any(|it| own.contains(it)));
+        let concerned = self.checks.iter().filter(|(_, of)| !of.is_disjoint(&own));
         concerned.map(|it| it.0).max().unwrap_or(0)
     }
 
@@ -359,20 +359,21 @@ impl<'a> Region<'a> {
 
 /// What checks and casts of the block of a region say that do not stand before it: symbols that one of them has together,
 /// or several in a row, and the place of the last. Those behind the region have a place behind all of its own.
-fn checks(editor: &Editor<'_>, bindings: &[BindingId]) -> Vec<(usize, Vec<Sym>)> {
+fn checks(editor: &Editor<'_>, bindings: &[BindingId]) -> Vec<(usize, IndexSet<Sym>)> {
     let Some(first) = bindings.first() else { return Vec::new() };
     let Some(block) = editor.block_of(*first) else { return Vec::new() };
     let order = editor.order(block);
-    let mut out: Vec<(usize, Vec<Sym>)> = Vec::new();
+    let mut out: Vec<(usize, IndexSet<Sym>)> = Vec::new();
     for (place, id) in (1..).zip(order.into_iter().skip_while(|it| it != first)) {
         let mut place = if place > bindings.len() { usize::MAX } else { place };
         let sizes = said(editor, &editor.binding(id).rhs);
-        let mut symbols: Vec<Sym> = sizes.iter().flat_map(|it| editor.shapes.free_symbols(*it)).collect();
+        let mut symbols: IndexSet<Sym> =
+            sizes.iter().flat_map(|it| editor.shapes.free_symbols(*it)).collect();
         if symbols.is_empty() {
             continue;
         }
         let (shared, apart): (Vec<_>, Vec<_>) =
-            out.into_iter().partition(|(_, of)| of.iter().any(|it| symbols.contains(it)));
+            out.into_iter().partition(|(_, of)| !of.is_disjoint(&symbols));
         out = apart;
         for (at, known) in shared {
             place = place.max(at);

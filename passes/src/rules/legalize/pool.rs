@@ -24,13 +24,8 @@ struct Windows {
 }
 
 /// Windows along some of the spatial axes; along the others an element is where its result is.
-fn windows(
-    cx: &mut Legalizer<'_>,
-    x_dims: &[Dim],
-    out_dims: &[Dim],
-    along: &[usize],
-) -> BuildResult<Windows> {
-    let n = x_dims.len() - 2;
+fn windows(cx: &mut Legalizer<'_>, out_dims: &[Dim], along: &[usize]) -> BuildResult<Windows> {
+    let n = out_dims.len() - 2;
     let (strides, dilations) = (cx.ints_attr("strides", n, 1), cx.ints_attr("dilations", n, 1));
     let (kernel, pads) = (cx.ints_attr("kernel", n, 1), cx.ints_attr("pads", 2 * n, 0));
     let axes = cx.b.axes("o", out_dims).to_vec();
@@ -60,7 +55,7 @@ fn max_pool(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
 fn reduce(cx: &mut Legalizer<'_>, combine: Combine, x: BufferId, out: BufferId) -> BuildResult<()> {
     let out_dims = cx.b.buffer_dims(out);
     let n = out_dims.len() - 2;
-    if reduces_apart(cx, &out_dims, n).is_some_and(|it| it) {
+    if reduces_apart(cx, &out_dims, n) == Some(true) {
         return reduce_along(cx, combine, x, out, n);
     }
     let all: Vec<usize> = (0..n).collect();
@@ -75,10 +70,11 @@ fn reduce_windows(
     out: BufferId,
     along: &[usize],
 ) -> BuildResult<()> {
-    let (x_dims, out_dims) = (cx.b.buffer_dims(x), cx.b.buffer_dims(out));
-    let windows = windows(cx, &x_dims, &out_dims, along)?;
+    let out_dims = cx.b.buffer_dims(out);
+    let windows = windows(cx, &out_dims, along)?;
     let dtype = cx.b.buffer_dtype(x);
-    // Windows along one axis look like rows of their own, and are computed one by one, unless they may lie outside.
+    // Windows along one axis look like rows of their own, and are computed one by one, unless they may lie outside: so
+    // these are loaded as if they might, though none does and what stands there is never taken.
     let slides = along.len() == 1 && !gathers(cx, &out_dims, out_dims.len() - 2);
     let value = if windows.overhangs || slides {
         let nothing = match combine {

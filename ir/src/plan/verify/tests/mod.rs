@@ -6,7 +6,6 @@ use super::{prove_module, verify};
 use crate::diag::Place;
 use crate::plan::{CallPlan, Step, parse_plan, print_plan};
 use crate::types::ConstPool;
-use parts::PARTS;
 
 const HEAD: &str = "\
 plan @main {
@@ -523,20 +522,6 @@ fn p1_sizes_are_never_negative() {
     assert_eq!(bound("    check m >= 0 \"m\"\n"), [""; 0]);
 }
 
-#[test]
-fn memory_is_that_of_the_sizes_it_was_got_for() {
-    let text = PARTS
-        .replace("  size m\n", "  size m\n  size k\n")
-        .replace("64*floordiv(m + 15, 16)", "64*k")
-        .replace("%s0: f32[m]", "%s0: f32[k]")
-        .replace("    alloc ^0\n", "    let k = m\n    alloc ^0\n");
-    assert!(proof(&text).is_whole());
-    let later = text.replace("    copy %s1 to", "    let k = m + 1\n    copy %s1 to");
-    let plan = parse_plan(&later, &ConstPool::default()).unwrap_or_else(|it| panic!("{it}"));
-    let found = verify(&plan).expect_err("memory of another size");
-    assert_eq!(found.0[0].code, "P002", "{found}");
-}
-
 /// A plan that calls a kernel which reads from `start` on; `steps` come before the call.
 fn shifted(steps: &str, sizes: &str) -> CallPlan {
     let text = format!(
@@ -605,4 +590,32 @@ fn p17_what_kernels_assume_is_checked() {
     let fixed = text.replace("[n, m, 0]", "[3, 3, 0]");
     let plan = parse_plan(&fixed, &ConstPool::default()).unwrap_or_else(|it| panic!("{it}"));
     assert!(verify(&plan).unwrap_err().iter().any(|it| it.code == "P017"));
+}
+
+/// What a later check of the plan says anyway is said once in front, in its words.
+#[test]
+fn p17_later_checks_are_said_in_front() {
+    let checks = |assumed: &str, later: &str| -> Vec<String> {
+        let text = print_plan(&shifted("    check n - m >= 0 \"short\"\n", "n, m, 0")).text;
+        let text = text.replace("    in %x: f32[n]", &format!("{assumed}    in %x: f32[n]"));
+        let call = "call 0 @shift(%in0, %out0) [n, m, 0]\n";
+        assert!(text.contains(call), "{text}");
+        let text = text.replace(call, &format!("{call}    check {later} \"four\"\n"));
+        let plan = parse_plan(&text, &ConstPool::default()).unwrap_or_else(|it| panic!("{it}"));
+        let mut module = crate::plan::PlanModule::from(plan);
+        let proof = prove_module(&mut module).unwrap_or_else(|it| panic!("{it}"));
+        assert!(proof.is_whole(), "{proof}");
+        let steps = &module.functions[0].steps;
+        let call = steps.iter().position(|it| matches!(it, Step::Kernel { .. })).expect("a call");
+        let message = |it: &Step| if let Step::Check(it) = it { Some(it.message.clone()) } else { None };
+        steps[..call].iter().filter_map(message).collect()
+    };
+    // Of several that it implies, there is one.
+    let both = "    assume n >= 3\n    assume n >= 2\n";
+    assert_eq!(checks(both, "n == 4"), ["short", "four"]);
+    // What says less, or of other numbers, is no answer.
+    for (assumed, later) in [("n >= 7", "n == 4"), ("n >= 3", "n >= 2"), ("n >= 3", "m == 4")] {
+        let found = checks(&format!("    assume {assumed}\n"), later);
+        assert!(found.len() == 2 && found[1] != "four", "{assumed} {later}: {found:?}");
+    }
 }

@@ -6,7 +6,7 @@ use crate::plan::{Step, parse_plan};
 use crate::types::ConstPool;
 
 /// Two values that live side by side in an arena of two parts.
-pub(super) const PARTS: &str = "plan @main {
+const PARTS: &str = "plan @main {
   size n
   size m
   in x: f32[n]
@@ -125,4 +125,18 @@ fn what_is_neither_proven_nor_refuted_is_told() {
     let checks = steps.iter().filter(|it| matches!(it, Step::Check(_))).count();
     assert!(checks > 0 && matches!(steps[0], Step::Check(_)), "{steps:?}");
     assert!(verify_module(&module).is_ok_and(|it| it.is_whole()));
+}
+
+#[test]
+fn memory_is_that_of_the_sizes_it_was_got_for() {
+    let text = PARTS
+        .replace("  size m\n", "  size m\n  size k\n")
+        .replace("64*floordiv(m + 15, 16)", "64*k")
+        .replace("%s0: f32[m]", "%s0: f32[k]")
+        .replace("    alloc ^0\n", "    let k = m\n    alloc ^0\n");
+    assert!(proof(&text).is_whole());
+    let later = text.replace("    copy %s1 to", "    let k = m + 1\n    copy %s1 to");
+    let plan = parse_plan(&later, &ConstPool::default()).unwrap_or_else(|it| panic!("{it}"));
+    let found = verify(&plan).expect_err("memory of another size");
+    assert_eq!(found.0[0].code, "P002", "{found}");
 }
