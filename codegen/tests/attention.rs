@@ -126,26 +126,30 @@ fn errors_are_within_their_bound() {
         let inputs = inputs(&operands, [1, m as u64, n as u64]);
         let [q, k, v] = [&inputs[0], &inputs[1], &inputs[2]].map(TensorData::to_f64);
         let largest = v.iter().fold(0.0, |a: f64, b| a.max(b.abs()));
+        // A mean and how far away from it a result may be, for each column of each row.
+        let wanted = |row: usize| {
+            let terms = |key: usize| (0..d).map(move |i| (row * d + i, key * d + i));
+            let scores = (0..n).map(|key| terms(key).map(|(a, b)| q[a] * k[b]).sum::<f64>() * scale);
+            let scores: Vec<f64> = scores.collect();
+            let sizes = (0..n).map(|key| terms(key).map(|(a, b)| (q[a] * k[b] * scale).abs()).sum::<f64>());
+            let size = sizes.fold(0.0, f64::max);
+            let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let weights: Vec<f64> = scores.iter().map(|it| (it - most).exp()).collect();
+            let sum: f64 = weights.iter().sum();
+            let blocks = n.div_ceil(256) as f64;
+            let units = (d as f64 + 4.0 + 2.0 * blocks) * size + n as f64 + 7.0 * blocks + 8.0;
+            let bound = units * 2.0_f64.powi(-23) * largest;
+            let mean =
+                |column: usize| (0..n).map(|key| weights[key] * v[key * e + column]).sum::<f64>() / sum;
+            (0..e).map(|column| (mean(column), bound)).collect::<Vec<_>>()
+        };
+        let wanted: Vec<(f64, f64)> = (0..m).flat_map(wanted).collect();
         for (cpu, options) in all_cpus().iter().enumerate() {
             let found = call(&in_memory(&compiled_with(&plan, options), true), &inputs).unwrap()[0].to_f64();
-            for row in 0..m {
-                let terms = |key: usize| (0..d).map(move |i| (row * d + i, key * d + i));
-                let scores = (0..n).map(|key| terms(key).map(|(a, b)| q[a] * k[b]).sum::<f64>() * scale);
-                let scores: Vec<f64> = scores.collect();
-                let sizes =
-                    (0..n).map(|key| terms(key).map(|(a, b)| (q[a] * k[b] * scale).abs()).sum::<f64>());
-                let size = sizes.fold(0.0, f64::max);
-                let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                let weights: Vec<f64> = scores.iter().map(|it| (it - most).exp()).collect();
-                let sum: f64 = weights.iter().sum();
-                let blocks = n.div_ceil(256) as f64;
-                let units = (d as f64 + 4.0 + 2.0 * blocks) * size + n as f64 + 7.0 * blocks + 8.0;
-                let bound = units * 2.0_f64.powi(-23) * largest;
-                for column in 0..e {
-                    let mean = (0..n).map(|key| weights[key] * v[key * e + column]).sum::<f64>() / sum;
-                    let error = (found[row * e + column] - mean).abs();
-                    assert!(error <= bound, "{error:e} is more than {bound:e} on {cpu}, scale {scale}");
-                }
+            assert_eq!(found.len(), wanted.len());
+            for (found, (mean, bound)) in found.into_iter().zip(&wanted) {
+                let error = (found - mean).abs();
+                assert!(error <= *bound, "{error:e} is more than {bound:e} on {cpu}, scale {scale}");
             }
         }
     }

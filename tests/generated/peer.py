@@ -40,25 +40,35 @@ def session(data):
     return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
-def value(tensor):
+def unpacked(data):
+    """The type and the array of each tensor, by its name."""
+    found = {}
+    for tensor in onnx.ModelProto.FromString(data).graph.initializer:
+        array = numpy_helper.to_array(tensor)
+        if tensor.data_type == onnx.TensorProto.STRING and array.size:
+            array = np.vectorize(lambda it: it.decode() if isinstance(it, bytes) else it, otypes=[object])(array)
+        found[tensor.name] = (tensor.data_type, np.ascontiguousarray(array).reshape(array.shape))
+    return found
+
+
+def value(kind, array):
     """A tensor as ONNX Runtime takes it: an array, or where NumPy has no such type one of its own values."""
-    array = numpy_helper.to_array(tensor)
-    if tensor.data_type == onnx.TensorProto.STRING:
-        return ort.OrtValue.ortvalue_from_numpy(np.vectorize(lambda it: it.decode() if isinstance(it, bytes) else it,
-                                                             otypes=[object])(array) if array.size else array)
     if array.dtype.type.__module__ == "ml_dtypes":
-        return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(array, tensor.data_type)
-    return ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array).reshape(array.shape))
+        return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(array, kind)
+    return ort.OrtValue.ortvalue_from_numpy(array)
 
 
-def run(session, data):
-    tensors = {it.name: value(it) for it in onnx.ModelProto.FromString(data).graph.initializer}
+def run(session, tensors):
+    """Name, type and array of each output: nothing but what ONNX Runtime does, so that it is what an error is of."""
     names = [it.name for it in session.get_outputs()]
-    outputs = session.run_with_ort_values(names, {it.name: tensors[it.name] for it in session.get_inputs()})
+    inputs = {it.name: value(*tensors[it.name]) for it in session.get_inputs()}
+    outputs = session.run_with_ort_values(names, inputs)
+    return [(name, it.element_type(), it.numpy()) for name, it in zip(names, outputs, strict=True)]
+
+
+def packed(outputs):
     model = onnx.ModelProto()
-    for name, output in zip(names, outputs, strict=True):
-        array = output.numpy()
-        kind = output.element_type()
+    for name, kind, array in outputs:
         if array.dtype == object:
             tensor = onnx.helper.make_tensor(name, onnx.TensorProto.STRING, array.shape,
                                              [it.encode() for it in array.reshape(-1).tolist()])
@@ -71,25 +81,28 @@ def run(session, data):
 
 
 def main():
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
     while True:
         data = message()
         used = resource.getrusage(resource.RUSAGE_SELF)
-        resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + LIMIT, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + LIMIT, hard))
         made, refused = None, ""
         try:
             made = session(data)
         except Exception as error:
             refused = str(error)
         for _ in range(struct.unpack("<I", read(4))[0]):
-            inputs = message()
+            tensors = unpacked(message())
             if made is None:
                 answer(b"u", refused.encode())
                 continue
             try:
-                answer(b"k", run(made, inputs))
+                outputs = run(made, tensors)
             except Exception as error:
                 missing = any(it in str(error) for it in MISSING) or isinstance(error, (NotImplementedError, TypeError))
                 answer(b"u" if missing else b"f", str(error).encode())
+                continue
+            answer(b"k", packed(outputs))
 
 
 if __name__ == "__main__":

@@ -39,17 +39,14 @@ pub struct Column {
 
 impl fmt::Display for Column {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.form == Form::Peer {
-            return f.write_str("onnxruntime");
-        }
-        write!(f, "{}", self.executor)?;
+        let executor = self.executor;
         match self.form {
-            Form::Peer => Ok(()),
-            Form::Usual => Ok(()),
-            Form::Cpu(cpu) => write!(f, "/{cpu}"),
-            Form::Accuracy(it) => write!(f, "/{}", it.name()),
-            Form::Chaos => f.write_str("/chaos"),
-            Form::Rules => f.write_str("/rules"),
+            Form::Usual => write!(f, "{executor}"),
+            Form::Cpu(cpu) => write!(f, "{executor}/{cpu}"),
+            Form::Accuracy(it) => write!(f, "{executor}/{}", it.name()),
+            Form::Chaos => write!(f, "{executor}/chaos"),
+            Form::Rules => write!(f, "{executor}/rules"),
+            Form::Peer => f.write_str("onnxruntime"),
         }
     }
 }

@@ -27,7 +27,7 @@ struct Cli {
     /// Print the executors.
     #[arg(long)]
     list: bool,
-    /// Begin nothing new after so many seconds.
+    /// Begin no model after so many seconds.
     #[arg(long)]
     seconds: Option<u64>,
     /// So many processes at once.
@@ -71,8 +71,11 @@ fn main() -> Result<()> {
     if cli.watched {
         return tool::work::work(&cli, &columns);
     }
-    let tally = tool::watch::watch(&cli)?;
+    let tally = tool::watch::watch(&cli, &columns)?;
     print!("{tally}\n{}", tally.table());
+    if let Some(runs) = tally.runs.get(&Column::peer().to_string()) {
+        ensure!(runs.made > 0, "{} refuses all {} models: nothing is compared", Column::peer(), runs.refused);
+    }
     match tally.failed() {
         0 => Ok(()),
         failed => bail!("{failed} fail"),

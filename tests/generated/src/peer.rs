@@ -10,13 +10,17 @@ use orogen_differential::Expected;
 use orogen_ir::types::TensorData;
 use orogen_onnx::proto::{GraphProto, ModelProto};
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 /// Longest message that is read, in bytes.
 const LONGEST: usize = 1 << 28;
+
+/// How long a process without pipes may take to end.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What comes of a setting.
 #[derive(Debug)]
@@ -42,15 +46,23 @@ impl fmt::Debug for Peer {
 impl Drop for Peer {
     fn drop(&mut self) {
         if let Ok(Some(child)) = self.running.get_mut().map(Option::take) {
-            end(child);
+            let _ = end(child);
         }
     }
 }
 
-/// Without input it ends by itself.
-fn end(mut child: Child) {
-    drop(child.stdin.take());
-    let _ = child.wait();
+/// How a process ends: without pipes it does by itself when it reads or writes next, else it is killed.
+fn end(mut child: Child) -> io::Result<ExitStatus> {
+    drop((child.stdin.take(), child.stdout.take()));
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill()?;
+    child.wait()
 }
 
 impl Peer {
@@ -78,8 +90,7 @@ impl Peer {
                 Ok(answers)
             }
             Err(error) => {
-                drop(child.stdin.take());
-                let status = child.wait()?;
+                let status = end(child)?;
                 Err(error.context(format!("the process ends: {status}")))
             }
         }
@@ -146,4 +157,18 @@ fn unpacked(bytes: &[u8]) -> Result<Expected> {
     let graph = model.graph.context("outputs are in a graph")?;
     let tensor = |it: &orogen_onnx::proto::TensorProto| Some((it.name.clone(), tensor_data(it)?));
     graph.initializer.iter().map(|it| tensor(it).context("an output of a type that is not known")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_writes_what_nobody_reads_ends() {
+        let mut command = Command::new("yes");
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a process");
+        let start = Instant::now();
+        assert!(!end(child).expect("how it ends").success());
+        assert!(start.elapsed() < PATIENCE, "it is killed");
+    }
 }

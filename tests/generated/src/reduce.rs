@@ -30,24 +30,26 @@ pub fn reduce(setup: &Setup, drawn: &Drawn, finding: &Finding) -> (Drawn, Findin
 /// The smallest part of a model of which this holds, and the way to it: which of the parts of each that is in between.
 pub fn smallest(drawn: &Drawn, mut shows: impl FnMut(&Drawn, &[usize]) -> bool) -> (Drawn, Vec<usize>) {
     let (mut best, mut way) = (drawn.clone(), Vec::new());
-    'smaller: loop {
-        for (at, part) in best.parts().into_iter().enumerate() {
-            way.push(at);
-            if !part.settings.is_empty() && shows(&part, &way) {
-                best = part;
-                continue 'smaller;
+    loop {
+        let smaller = best.parts().enumerate().find(|(at, part)| {
+            way.push(*at);
+            let holds = !part.settings.is_empty() && shows(part, &way);
+            if !holds {
+                way.pop();
             }
-            way.pop();
+            holds
+        });
+        match smaller {
+            Some((_, part)) => best = part,
+            None => return (best, way),
         }
-        return (best, way);
     }
 }
 
 impl Drawn {
     /// Models with less than that of this one, those with least first.
-    pub fn parts(&self) -> Vec<Drawn> {
-        let part = |it| Drawn::of(self.seed, self.opset(), it, self.values.clone());
-        parts(self).into_iter().map(part).collect()
+    pub fn parts(&self) -> impl Iterator<Item = Drawn> {
+        parts(self).into_iter().map(|it| Drawn::of(self.seed, self.opset(), it, self.values.clone()))
     }
 }
 
@@ -84,7 +86,7 @@ fn parts(drawn: &Drawn) -> Vec<GraphProto> {
 }
 
 /// Writes a model that fails: `model.onnx`, the inputs and what is expected of each setting, and a text that says what is wrong
-/// and how to see it again.
+/// and how to see it again. Takes the place of what was written of the same model and executor before.
 ///
 /// # Errors
 /// Files that cannot be written.
@@ -97,6 +99,9 @@ pub fn write(folder: &Path, drawn: &Drawn, whole: &Drawn, finding: &Finding) -> 
     for (at, setting) in drawn.settings.iter().enumerate() {
         std::fs::write(folder.join(format!("setting{at}.npz")), arrays(setting)?)?;
     }
+    // A larger model may have had more of them.
+    let others = (drawn.settings.len()..).map(|at| folder.join(format!("setting{at}.npz")));
+    others.take_while(|it| it.exists()).try_for_each(std::fs::remove_file)?;
     let mut text = String::new();
     writeln!(text, "{finding}\n")?;
     writeln!(

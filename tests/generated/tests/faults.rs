@@ -5,8 +5,7 @@ use orogen::passes::Place;
 use orogen::rules::{Rule, RuleClass};
 use orogen_differential::{Executor, Way};
 use orogen_generated::{Column, Form, Outcome, Setup, draw, reduce, run};
-use orogen_ir::flow::Rhs;
-use orogen_squares::{Damage, Fault, op_name, passes_through};
+use orogen_squares::{Damage, Fault, swapped_operands, transpose_for_none};
 
 /// Models of which one must show a fault.
 const MODELS: u64 = 400;
@@ -49,20 +48,10 @@ fn a_rule_that_is_wrong() {
 
 #[test]
 fn a_pass_that_takes_a_transpose_for_none_because_the_shape_stays() {
-    found_with(planted(Place::after("layout"), |editor, id| {
-        Ok(op_name(editor, id) == Some("transpose") && passes_through(editor, id))
-    }));
+    found_with(planted(Place::after("layout"), transpose_for_none));
 }
 
 #[test]
 fn a_kernel_that_takes_its_operands_the_other_way_round() {
-    found_with(planted(Place::after("legalize"), |editor, id| {
-        let Rhs::Call { callee, args, sizes } = editor.binding(id).rhs.clone() else { return Ok(false) };
-        let [a, b] = args[..] else { return Ok(false) };
-        if a == b || editor.type_of(a) != editor.type_of(b) {
-            return Ok(false);
-        }
-        editor.set_rhs(id, Rhs::Call { callee, args: [b, a].into_iter().collect(), sizes })?;
-        Ok(true)
-    }));
+    found_with(planted(Place::after("legalize"), swapped_operands));
 }

@@ -40,6 +40,28 @@ pub fn op_name<'a>(editor: &Editor<'a>, id: BindingId) -> Option<&'a str> {
     }
 }
 
+/// Takes a transpose that leaves the shape as it is for none.
+///
+/// # Errors
+/// None.
+pub fn transpose_for_none(editor: &mut Editor<'_>, id: BindingId) -> Result<bool, Diagnostics> {
+    Ok(op_name(editor, id) == Some("transpose") && passes_through(editor, id))
+}
+
+/// Gives a kernel of two operands of one type them the other way round.
+///
+/// # Errors
+/// Those of the editor.
+pub fn swapped_operands(editor: &mut Editor<'_>, id: BindingId) -> Result<bool, Diagnostics> {
+    let Rhs::Call { callee, args, sizes } = editor.binding(id).rhs.clone() else { return Ok(false) };
+    let [a, b] = args[..] else { return Ok(false) };
+    if a == b || editor.type_of(a) != editor.type_of(b) {
+        return Ok(false);
+    }
+    editor.set_rhs(id, Rhs::Call { callee, args: [b, a].into_iter().collect(), sizes })?;
+    Ok(true)
+}
+
 /// Puts the operand of an operation in the place of its result, where they are of one type.
 pub fn passes_through(editor: &mut Editor<'_>, id: BindingId) -> bool {
     let binding = editor.binding(id);

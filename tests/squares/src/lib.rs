@@ -22,7 +22,7 @@ mod results;
 mod square;
 mod subject;
 
-pub use fault::{Damage, Fault, op_name, passes_through};
+pub use fault::{Damage, Fault, op_name, passes_through, swapped_operands, transpose_for_none};
 pub use generate::{Sample, sample};
 pub use square::{Agreement, Finding, Harness, PlanFn, SQUARES, Square, check};
 pub use subject::Subject;

@@ -11,7 +11,7 @@ use orogen_ir::flow::Rhs;
 use orogen_ir::ops::OpRegistry;
 use orogen_ir::types::TensorData;
 use orogen_passes::flow;
-use orogen_squares::{Damage, Fault, Harness, op_name, passes_through};
+use orogen_squares::{Damage, Fault, Harness, op_name, passes_through, swapped_operands, transpose_for_none};
 use support::findings;
 
 const SEEDS: u64 = 200;
@@ -107,26 +107,12 @@ fn a_rule_that_is_wrong_on_both_paths() {
 
 #[test]
 fn a_transpose_that_is_taken_for_none_because_the_shape_stays() {
-    found_by("layout", || {
-        planted(&Place::after("layout"), |editor, id| {
-            Ok(op_name(editor, id) == Some("transpose") && passes_through(editor, id))
-        })
-    });
+    found_by("layout", || planted(&Place::after("layout"), transpose_for_none));
 }
 
 #[test]
 fn a_lowering_that_swaps_the_operands_of_a_kernel() {
-    found_by("legalize", || {
-        planted(&Place::after("legalize"), |editor, id| {
-            let Rhs::Call { callee, args, sizes } = editor.binding(id).rhs.clone() else { return Ok(false) };
-            let [a, b] = args[..] else { return Ok(false) };
-            if a == b || editor.type_of(a) != editor.type_of(b) {
-                return Ok(false);
-            }
-            editor.set_rhs(id, Rhs::Call { callee, args: [b, a].into_iter().collect(), sizes })?;
-            Ok(true)
-        })
-    });
+    found_by("legalize", || planted(&Place::after("legalize"), swapped_operands));
 }
 
 #[test]

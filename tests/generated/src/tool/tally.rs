@@ -44,6 +44,12 @@ impl Tally {
         self.broken + self.runs.values().map(|it| it.failed).sum::<u64>()
     }
 
+    /// Counts a run on this executor that found something.
+    pub(crate) fn fail(&mut self, executor: &str) {
+        let runs = self.runs.entry(executor.to_owned()).or_default();
+        (runs.made, runs.failed) = (runs.made + 1, runs.failed + 1);
+    }
+
     /// A line for each executor.
     pub(crate) fn table(&self) -> String {
         let line = |(name, it): (&String, &Runs)| {

@@ -1,44 +1,51 @@
 //! The process that watches those that run models.
 
-use super::tally::Tally;
+use super::tally::{Runs, Tally};
 use super::work::said;
 use crate::Cli;
 use anyhow::{Context, Result, anyhow};
 use orogen_generated::{Column, Finding, Outcome, Setup, draw, smallest, write};
+use rustix::process::Signal;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
-/// Seeds that a process runs before another one takes its place.
+/// Most seeds that a process runs before another one takes its place.
 const TURN: u64 = 500;
-/// `SIGXCPU`.
-const OUT_OF_TIME: i32 = 24;
 /// Parts of a model that crashes which are tried.
 const TRIES: usize = 200;
 
-/// Runs all seeds in processes; what was done.
-pub(crate) fn watch(cli: &Cli) -> Result<Tally> {
+/// Runs all seeds in processes, on these executors; what was done.
+pub(crate) fn watch(cli: &Cli, columns: &[Column]) -> Result<Tally> {
     let (tally, next) = (Mutex::new(Tally::default()), AtomicU64::new(cli.seeds.0));
+    let workers = cli.workers.max(1);
+    // All workers have some.
+    let length = TURN.min(cli.seeds.1.saturating_sub(cli.seeds.0).div_ceil(workers as u64));
     let turns = || -> Result<()> {
         loop {
-            let over = |it: &Tally| cli.seconds.is_some_and(|most| it.seconds() >= most);
-            let first = next.fetch_add(TURN, Ordering::Relaxed);
-            if first >= cli.seeds.1 || over(&*locked(&tally)?) {
+            let mut at = next.fetch_add(length, Ordering::Relaxed);
+            if at >= cli.seeds.1 {
                 return Ok(());
             }
-            let end = first.saturating_add(TURN).min(cli.seeds.1);
-            let mut at = first;
+            let end = at.saturating_add(length).min(cli.seeds.1);
             while at < end {
-                at = turn(cli, at, end, &tally)?;
+                let left = match cli.seconds {
+                    Some(most) => Some(most.saturating_sub(locked(&tally)?.seconds())),
+                    None => None,
+                };
+                if left == Some(0) {
+                    return Ok(());
+                }
+                at = turn(cli, columns, (at, end), left, &tally)?;
             }
             println!("{}", locked(&tally)?);
         }
     };
     std::thread::scope(|scope| {
         let turns = &turns;
-        let running: Vec<_> = (0..cli.workers.max(1)).map(|_| scope.spawn(turns)).collect();
+        let running: Vec<_> = (0..workers).map(|_| scope.spawn(turns)).collect();
         running.into_iter().try_for_each(|it| it.join().map_err(|_| anyhow!("a thread panicked"))?)
     })?;
     tally.into_inner().map_err(|_| anyhow!("a thread panicked"))
@@ -68,9 +75,16 @@ struct Place {
     tells: bool,
 }
 
-/// Runs seeds in one process; the seed to go on with.
-fn turn(cli: &Cli, first: u64, end: u64, tally: &Mutex<Tally>) -> Result<u64> {
+/// Runs seeds in one process, begins none after so many seconds; the seed to go on with.
+fn turn(
+    cli: &Cli,
+    columns: &[Column],
+    (first, end): (u64, u64),
+    seconds: Option<u64>,
+    tally: &Mutex<Tally>,
+) -> Result<u64> {
     let mut command = process(cli, (first, end))?;
+    command.args(seconds.iter().flat_map(|it| ["--seconds".to_owned(), it.to_string()]));
     command.args(cli.some.iter().flat_map(|it| ["--some".to_owned(), it.to_string()]));
     command.args(cli.executor.iter().flat_map(|it| ["--executor", it.as_str()]));
     command.args(cli.print.then_some("--print"));
@@ -85,11 +99,15 @@ fn turn(cli: &Cli, first: u64, end: u64, tally: &Mutex<Tally>) -> Result<u64> {
     if status.success() {
         return Ok(end);
     }
-    let what = how(status);
-    match place.column.filter(|_| !place.tells) {
-        Some(column) => crash(cli, place.seed, &column, &what, tally)?,
+    match place.column {
+        // It is counted, and written.
+        _ if place.tells => println!("seed {}: making small: {}", place.seed, how(status)),
+        Some(column) => {
+            let column = columns.iter().find(|it| it.to_string() == column).context("an executor")?;
+            crash(cli, place.seed, *column, status, tally)?;
+        }
         None => {
-            println!("seed {}: drawing or making small: {what}", place.seed);
+            println!("seed {}: drawing: {}", place.seed, how(status));
             locked(tally)?.broken += 1;
         }
     }
@@ -100,7 +118,7 @@ fn turn(cli: &Cli, first: u64, end: u64, tally: &Mutex<Tally>) -> Result<u64> {
 fn follow(line: &str, place: &mut Place, tally: &mut Tally) {
     let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
     let first = place.column.is_none();
-    let runs = |tally: &mut Tally, place: &Place, add: fn(&mut super::tally::Runs)| {
+    let runs = |tally: &mut Tally, place: &Place, add: fn(&mut Runs)| {
         let name = place.column.clone().unwrap_or_default();
         add(tally.runs.entry(name).or_default());
     };
@@ -112,10 +130,12 @@ fn follow(line: &str, place: &mut Place, tally: &mut Tally) {
         }
         said::HELD => runs(tally, place, |it| it.made += 1),
         said::REFUSED => runs(tally, place, |it| it.refused += 1),
-        said::FOUND if place.column.is_none() => (tally.broken, place.tells) = (tally.broken + 1, true),
         said::FOUND => {
             place.tells = true;
-            runs(tally, place, |it| (it.made, it.failed) = (it.made + 1, it.failed + 1));
+            match &place.column {
+                Some(column) => tally.fail(column),
+                None => tally.broken += 1,
+            }
         }
         said::TEXT => println!("seed {}: {rest}", place.seed),
         _ => println!("seed {}: {line}", place.seed),
@@ -124,16 +144,14 @@ fn follow(line: &str, place: &mut Place, tally: &mut Tally) {
 
 fn how(status: ExitStatus) -> String {
     match status.signal() {
-        Some(OUT_OF_TIME) => "it does not end".to_owned(),
+        Some(signal) if signal == Signal::XCPU.as_raw() => "it does not end".to_owned(),
         Some(signal) => format!("the process ends by signal {signal}"),
         None => format!("the process ends: {status}"),
     }
 }
 
-/// Makes a model small that ends the process it runs in, by trying its parts in others.
-fn crash(cli: &Cli, seed: u64, column: &str, what: &str, tally: &Mutex<Tally>) -> Result<()> {
-    let columns = Column::all().into_iter().chain([Column::peer()]);
-    let column = columns.into_iter().find(|it| it.to_string() == column).context("an executor")?;
+/// Writes a model that ends the process it runs in: made small where a signal ends it, by trying which parts do so in others.
+fn crash(cli: &Cli, seed: u64, column: Column, status: ExitStatus, tally: &Mutex<Tally>) -> Result<()> {
     let whole = draw(&Setup::default(), seed);
     let mut tries = 0;
     let shows = |way: &[usize]| -> Result<bool> {
@@ -145,17 +163,18 @@ fn crash(cli: &Cli, seed: u64, column: &str, what: &str, tally: &Mutex<Tally>) -
             .arg("--part")
             .arg(way.join(","))
             .stdout(Stdio::null());
-        Ok(command.status().context("starting a process")?.signal().is_some())
+        Ok(command.status().context("starting a process")?.signal() == status.signal())
     };
-    let (small, _) = smallest(&whole, |_, way| {
-        tries += 1;
-        tries <= TRIES && shows(way).unwrap_or(false)
-    });
-    let finding = Finding { column, setting: 0, outcome: Outcome::Crashes, what: what.to_owned() };
+    let mut small = whole.clone();
+    if status.signal().is_some() {
+        (small, _) = smallest(&whole, |_, way| {
+            tries += 1;
+            tries <= TRIES && shows(way).unwrap_or(false)
+        });
+    }
+    let finding = Finding { column, setting: 0, outcome: Outcome::Crashes, what: how(status) };
     let folder = write(&cli.out, &small, &whole, &finding)?;
     println!("seed {seed}: {finding}\n{small}  written to {}", folder.display());
-    let mut tally = locked(tally)?;
-    let runs = tally.runs.entry(column.to_string()).or_default();
-    (runs.made, runs.failed) = (runs.made + 1, runs.failed + 1);
+    locked(tally)?.fail(&column.to_string());
     Ok(())
 }

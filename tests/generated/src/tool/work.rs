@@ -6,8 +6,9 @@ use orogen_generated::{Column, Drawn, Setup, draw, reduce, run, text_of, write};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
-/// Seconds of a processor that drawing, compiling and running one model on one executor may take.
+/// Seconds of a processor that each may take: to draw a model, to compile and run it on one executor, to make it small.
 const PATIENCE: u64 = 60;
 
 /// What is said before and after each step, the first word of a line.
@@ -31,6 +32,11 @@ fn say(line: &str) -> Result<()> {
     writeln!(out, "{line}").and_then(|()| out.flush()).context("nobody listens")
 }
 
+/// Says lines of text.
+fn tell(text: &str) -> Result<()> {
+    text.lines().try_for_each(|it| say(&format!("{} {it}", said::TEXT)))
+}
+
 /// Hundredths of a second of a processor that this process used; none where the system does not say so.
 fn used() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/self/stat").ok()?;
@@ -47,7 +53,7 @@ fn limit_time() -> Result<()> {
     Ok(setrlimit(Resource::Cpu, Rlimit { current: Some(used / 100 + PATIENCE), maximum })?)
 }
 
-/// Runs the models of the seeds; what is wrong is made small and written.
+/// Runs the models of the seeds while there is time; what is wrong is written, and again when it was made small.
 pub(crate) fn work(cli: &Cli, columns: &[Column]) -> Result<()> {
     // A panic is a finding, which says what it was.
     std::panic::set_hook(Box::new(|_| {}));
@@ -55,7 +61,11 @@ pub(crate) fn work(cli: &Cli, columns: &[Column]) -> Result<()> {
     if let Some(python) = &cli.python {
         setup = setup.with_peer(python);
     }
+    let start = Instant::now();
     for seed in cli.seeds.0..cli.seeds.1 {
+        if cli.seconds.is_some_and(|most| start.elapsed().as_secs() >= most) {
+            return Ok(());
+        }
         limit_time()?;
         say(&format!("{} {seed}", said::DRAW))?;
         let drawn = catch_unwind(AssertUnwindSafe(|| draw(&setup, seed)));
@@ -68,13 +78,11 @@ pub(crate) fn work(cli: &Cli, columns: &[Column]) -> Result<()> {
             }
         };
         for at in &cli.part {
-            let mut parts = drawn.parts();
-            anyhow::ensure!(*at < parts.len(), "the model has no part {at}");
-            drawn = parts.swap_remove(*at);
+            let part = drawn.parts().nth(*at).with_context(|| format!("the model has no part {at}"))?;
+            drawn = part;
         }
         if cli.print {
-            let text = drawn.to_string();
-            text.lines().try_for_each(|it| say(&format!("{} {it}", said::TEXT)))?;
+            tell(&drawn.to_string())?;
         }
         if drawn.settings.is_empty() {
             continue;
@@ -103,12 +111,14 @@ fn one(cli: &Cli, setup: &Setup, drawn: &Drawn, column: Column) -> Result<()> {
         Err(found) => found,
     };
     say(said::FOUND)?;
-    // Small models are quick, but there are many.
-    let (mut small, mut why) = (drawn.clone(), found.clone());
-    if cli.part.is_empty() {
-        (small, why) = reduce(setup, drawn, &found);
+    // What is found stays so where making it small takes too long: small models are quick, but there are many.
+    let folder = write(&cli.out, drawn, drawn, &found)?;
+    tell(&format!("{found}\n  written to {}", folder.display()))?;
+    if !cli.part.is_empty() {
+        return Ok(());
     }
-    let folder = write(&cli.out, &small, drawn, &why)?;
-    let text = format!("{why}\n{small}  written to {}", folder.display());
-    text.lines().try_for_each(|it| say(&format!("{} {it}", said::TEXT)))
+    limit_time()?;
+    let (small, why) = reduce(setup, drawn, &found);
+    write(&cli.out, &small, drawn, &why)?;
+    tell(&format!("made small: {why}\n{small}"))
 }

@@ -1,6 +1,6 @@
 //! The cases that are known not to pass: `tests/conformance/EXECUTOR.txt`, a line for each with how it ends, and with the
-//! codes of what the tool says, which nothing depends on. `tests/conformance/peers` has such lists of other
-//! implementations, which hold nobody to anything.
+//! codes of what the tool says: how a case ends is held to, of the codes only that `reasons` explains the first of a case
+//! that is refused. `tests/conformance/peers` has such lists of other implementations, which hold nobody to anything.
 
 use super::Executor;
 use super::end::End;
@@ -88,7 +88,7 @@ impl List {
         self.known.values().filter(|it| it.0 == class).count()
     }
 
-    /// The cases that end otherwise than a refusal, which says itself why.
+    /// The cases that do not pass and are not refused: each needs a reason of its own, a refusal one for its code.
     pub(super) fn unexplained(&self) -> impl Iterator<Item = &str> {
         self.known.iter().filter(|it| it.1.0 != "unsupported").map(|it| it.0.as_str())
     }

@@ -93,10 +93,10 @@ impl Executor {
 /// # Errors
 /// A case that ends otherwise than its list says; a suite that cannot be had.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let suite = Suite::open()?;
+    let (suite, reasons) = (Suite::open()?, Reasons::read()?);
     if let Some(peer) = args.peer {
         peer.measure()?;
-        return write_page(&suite, &lists()?, true).map(|_| ());
+        return write_page(&suite, &lists()?, &reasons, true).map(|_| ());
     }
     let tool = match &args.tool {
         Some(it) => it.canonicalize().with_context(|| format!("finding {}", it.display()))?,
@@ -140,8 +140,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let unknown = list.names().filter(|it| !suite.cases().iter().any(|case| case.name == *it));
         off.extend(unknown.map(|it| format!("{it} on {}: the suite has no such case", executor.name())));
     }
-    off.extend(Reasons::read()?.objections(&lists));
-    if !write_page(&suite, &lists, args.report || args.bless)? {
+    off.extend(reasons.objections(&lists));
+    if !write_page(&suite, &lists, &reasons, args.report || args.bless)? {
         off.push(format!("{PAGE} is not what the lists say; `--report` writes it"));
     }
     off.iter().for_each(|it| println!("  {it}"));
@@ -157,8 +157,8 @@ fn lists() -> Result<Vec<List>> {
 }
 
 /// Whether the page is what the lists say, when it is written if that is wanted.
-fn write_page(suite: &Suite, lists: &[List], wanted: bool) -> Result<bool> {
-    let page = report::page(suite::SUITE, suite.cases(), lists, &Peer::lists()?, &Reasons::read()?);
+fn write_page(suite: &Suite, lists: &[List], reasons: &Reasons, wanted: bool) -> Result<bool> {
+    let page = report::page(suite::SUITE, suite.cases(), lists, &Peer::lists()?, reasons);
     let path = workspace::root().join(PAGE);
     let is_written = fs::read_to_string(&path).is_ok_and(|it| it == page);
     if !is_written && wanted {

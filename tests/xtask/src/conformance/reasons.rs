@@ -1,5 +1,5 @@
-//! Why a case cannot pass: `tests/conformance/reasons.txt`, by its name for what ends otherwise than refused. A refusal says
-//! itself why, so of these there is a reason for each code.
+//! Why a case cannot pass: `tests/conformance/reasons.txt`, by its name where it is not refused. What is refused ends with
+//! a code, and there is one reason for each code.
 
 use super::list::List;
 use crate::workspace;
