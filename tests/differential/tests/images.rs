@@ -54,6 +54,13 @@ fn grids_of_every_mode() -> Result<()> {
             check_node("GridSample", attributes, &operands, allowed(dtype))?;
         }
     }
+    // Integers, between which lie numbers that are cut off.
+    for (dtype, mode) in
+        [(DType::I8, "linear"), (DType::U8, "cubic"), (DType::I64, "linear"), (DType::U16, "linear")]
+    {
+        let operands = [given(numbers(dtype, &[2, 9, 4, 5])), given(places(DType::F32, &[2, 3, 2, 2]))];
+        check_node("GridSample", vec![text("mode", mode)], &operands, 1.0)?;
+    }
     let flat = [given(numbers(DType::I32, &[1, 1, 1, 1])), given(places(DType::F32, &[1, 4, 1, 2]))];
     let attributes =
         vec![text("mode", "nearest"), text("padding_mode", "reflection"), attribute("align_corners", 1)];

@@ -95,6 +95,8 @@ fn graph(dtype: DType) -> Result<GraphProto> {
         node("Flatten", &["x"], "flatten"),
         with(node("Trilu", &["x"], "trilu"), [attribute("upper", 0)]),
         with(node("OneHot", &["picks", "depth", "off_on"], "one_hot"), []),
+        node("Resize", &["x", "", "", "sizes"], "resize"),
+        node("Resize", &["x", "", "scales"], "resize_scaled"),
         node("Shape", &["x"], "shape"),
         plain_node("", "SequenceConstruct", &["x", "y"], &["sequence"]),
         with(node("ConcatFromSequence", &["sequence"], "from_sequence"), [attribute("axis", 0)]),
@@ -113,6 +115,8 @@ fn graph(dtype: DType) -> Result<GraphProto> {
         ints("repeats", &[2, 1, 3]),
         ints("pads", &[0, 1, 2, 1, 0, 1]),
         ints("depth", &[5]),
+        ints("sizes", &[5, 4, 3]),
+        constant("scales", &TensorData::from_f64(DType::F32, &[3], [2.0, 0.5, 1.0])),
         constant("k", &element(200, &DIMS)?),
         constant("rows", &element(300, &[2, 5])?),
         constant("new", &element(400, &[3, 4, 2])?),
@@ -152,7 +156,7 @@ fn run(dtype: DType, executor: Executor, x: &TensorData, y: &TensorData) -> Resu
 fn elements_go_where_numbers_go() -> Result<()> {
     let (x, y) = (numbers(1, &DIMS), numbers(100, &DIMS));
     let expected = run(DType::I64, Executor::Reference(Way::Native, Step::Import), &x, &y)?;
-    ensure!(expected.len() == 25, "{} outputs", expected.len());
+    ensure!(expected.len() == 27, "{} outputs", expected.len());
     for dtype in DType::ALL.into_iter().filter(|it| it.is_only_moved()) {
         let [x, y] = [elements(dtype, &x)?, elements(dtype, &y)?];
         for executor in [

@@ -3,7 +3,7 @@
 
 use super::index::{count_up, extent};
 use crate::emit::attrs;
-use crate::node::{NodeCx, bad};
+use crate::node::{NodeCx, bad, not_supported};
 use crate::sink::Value;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::types::DType;
@@ -50,6 +50,10 @@ pub(super) fn interpolate(
     stretches: &[Stretch],
 ) -> Single {
     let (own, rank) = (cx.dtype(x)?, cx.rank(x)?);
+    if own.is_only_moved() && (how.mode != "nearest" || how.coordinates == "tf_crop_and_resize") {
+        let message = format!("{own} is only moved: it has mode `nearest`, without `tf_crop_and_resize`");
+        return Err(not_supported(message));
+    }
     let wide = match own.is_float() {
         true if own != DType::F64 => DType::F32,
         _ => DType::F64,

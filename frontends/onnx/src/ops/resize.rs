@@ -168,10 +168,11 @@ enum Scale {
 }
 
 impl Resizing<'_> {
-    /// Attributes of the operator `resize`, if it says all of this: it blends floats alone.
+    /// Attributes of the operator `resize`, if it says all of this: it blends floats alone, and takes numbers alone.
     fn attrs(&self, cx: &NodeCx<'_, '_>) -> Result<Option<Attrs>, Diagnostic> {
         let dtype = cx.dtype(self.x)?;
-        let taken = dtype.is_float() || self.how.mode == "nearest" && dtype != DType::Bool;
+        let numbers = dtype != DType::Bool && !dtype.is_only_moved();
+        let taken = dtype.is_float() || self.how.mode == "nearest" && numbers;
         Ok(self.how.attrs().filter(|_| taken))
     }
 

@@ -380,6 +380,16 @@ fn grid_sample(cx: &mut NodeCx<'_, '_>) -> Single {
     };
     let (batch, channels) = (extent(cx, x, 0)?, extent(cx, x, 1)?);
     let mode = cx.text("mode").unwrap_or("linear");
+    let own = cx.dtype(x)?;
+    if mode != "nearest" && own.is_only_moved() {
+        return Err(not_supported(format!("elements of type {own} between which it would blend")));
+    }
+    // Between integers lie numbers that are none: they are blended as floats which hold them, and cut off at the end.
+    let x = match mode {
+        "nearest" => x,
+        _ if own.is_float() => x,
+        _ => cx.cast(x, if own.bits() <= 16 { DType::F32 } else { DType::F64 })?,
+    };
     // One element of each place is not worth turning the image around.
     let images = if mode != "nearest" && has_rows(cx, x) {
         let batch = places(cx, batch, 0, rank - 1)?;
@@ -414,10 +424,6 @@ fn grid_sample(cx: &mut NodeCx<'_, '_>) -> Single {
     }
     if mode == "nearest" {
         return images.element(cx, &coordinates);
-    }
-    let own = cx.dtype(x)?;
-    if !own.is_float() {
-        return Err(not_supported(format!("elements of type {own} between which it would blend")));
     }
     let value = match mode {
         "cubic" | "bicubic" => images.cubic(cx, &coordinates)?,
