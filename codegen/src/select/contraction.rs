@@ -127,7 +127,9 @@ pub(crate) fn matrix_product(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Mat
     let a = matrix(Side::A, a, a_term, a_zero, free, None);
     let b = matrix(Side::B, b, b_term, b_zero, b_free, blocks);
     let arithmetic = found.arithmetic;
-    let mut product = Product { arithmetic, m, n: column.count, k: sum.count, a, b, out, row, column, outer };
+    let floats = found.floats;
+    let mut product =
+        Product { arithmetic, floats, m, n: column.count, k: sum.count, a, b, out, row, column, outer };
     if product.in_bytes(s) {
         product.arithmetic = Arithmetic::Quads(Side::B);
     }
@@ -199,6 +201,8 @@ fn block_scales(
 
 struct Product {
     arithmetic: Arithmetic,
+    /// Whether products of integers are added as floats.
+    floats: bool,
     m: Dim,
     n: Dim,
     k: Dim,
@@ -218,6 +222,7 @@ impl Product {
         let signed = are_signed_bytes(self.b.element) && self.b.zero.is_none();
         s.isa.has_byte_dot()
             && self.arithmetic == Arithmetic::Pairs
+            && !self.floats
             && self.a.element.is_byte()
             && one
             && signed
@@ -271,6 +276,7 @@ impl Product {
         };
         let gemm = Gemm {
             arithmetic: self.arithmetic,
+            floats: self.floats,
             a: Factor { packing: held(a_layout, &self.a), ..factor(a_layout, &self.a) },
             b: Factor { packing: Packing { blocks, ..held(b_layout, &self.b) }, ..factor(b_layout, &self.b) },
             c: chain.element,
@@ -281,7 +287,8 @@ impl Product {
             ..Gemm::new(s.isa, a_layout, b_layout)
         };
         let Gemm { arithmetic, a: of_a, b: of_b, .. } = gemm;
-        let key = format!("{arithmetic:?} {of_a:?} {of_b:?} {fixed:?} {}", chain.key(&kinds));
+        let floats = self.floats;
+        let key = format!("{arithmetic:?} {floats} {of_a:?} {of_b:?} {fixed:?} {}", chain.key(&kinds));
         let zero = s.shapes.int(0);
         let extents = [self.m, self.n, self.k];
         s.lawful(|shapes| gemm.laws(shapes, extents))?;
@@ -350,6 +357,7 @@ impl Product {
             Arithmetic::Double => "gemm of f64",
             Arithmetic::Int => "integer gemm",
             Arithmetic::Long => "gemm of i64",
+            Arithmetic::Pairs if self.floats => "integer gemm in pairs, added as floats,",
             Arithmetic::Pairs => "integer gemm in pairs",
             Arithmetic::Quads(_) => "integer gemm of bytes",
         };

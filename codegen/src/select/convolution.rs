@@ -49,7 +49,7 @@ struct Shape {
 /// A stage that is a convolution.
 pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let stage = *run.first()?;
-    let found = products(s.program, stage)?;
+    let found = products(s.program, stage).filter(|it| !it.floats)?;
     let [first, second] = found.terms;
     if found.terms.iter().any(|it| it.scale.is_some()) {
         return None;

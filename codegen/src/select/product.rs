@@ -25,6 +25,8 @@ pub(crate) struct Term {
 pub(crate) struct Products {
     /// How they are computed.
     pub(crate) arithmetic: Arithmetic,
+    /// Whether products of integers are added as floats.
+    pub(crate) floats: bool,
     /// The two factors.
     pub(crate) terms: [Term; 2],
 }
@@ -34,8 +36,17 @@ pub(crate) fn products(program: &TensorProgram, stage: &Stage) -> Option<Product
     if stage.combine != Some(Combine::Sum) {
         return None;
     }
-    let Expr::Binary(BinaryOp::Mul, x, y) = &program.exprs[stage.value] else { return None };
     let dtype = program.buffers[stage.buffer].dtype;
+    if let Expr::Cast(DType::F32, value) = program.exprs[stage.value] {
+        let Expr::Binary(BinaryOp::Mul, x, y) = program.exprs[value] else { return None };
+        let factor = |id| {
+            integer(program, id, DType::I32, Width::W32).filter(|it| it.element.is_paired(it.zero.is_some()))
+        };
+        let terms = [factor(x)?, factor(y)?];
+        let exact = dtype == DType::F32 && program.dtype_of(value) == DType::I32;
+        return exact.then_some(Products { arithmetic: Arithmetic::Pairs, floats: true, terms });
+    }
+    let Expr::Binary(BinaryOp::Mul, x, y) = &program.exprs[stage.value] else { return None };
     let (arithmetic, terms) = match (dtype.is_float(), dtype.is_int(), dtype.bits()) {
         (true, _, 32) => (Arithmetic::Float, [float(program, *x)?, float(program, *y)?]),
         (true, _, 64) => (Arithmetic::Double, [double(program, *x)?, double(program, *y)?]),
@@ -51,7 +62,7 @@ pub(crate) fn products(program: &TensorProgram, stage: &Stage) -> Option<Product
         }
         _ => return None,
     };
-    Some(Products { arithmetic, terms })
+    Some(Products { arithmetic, floats: false, terms })
 }
 
 /// The load under casts to a type, and the type that it is of.

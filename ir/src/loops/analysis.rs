@@ -76,12 +76,16 @@ pub fn flat_stages(program: &TensorProgram) -> Option<Vec<&Stage>> {
 }
 
 /// Whether a stage sums products of two loads over its reduction axes, other than squares. Each may be converted; from one that is converted
-/// to i32 another such load may be subtracted, the zero point of a quantised value.
+/// to i32 another such load may be subtracted, the zero point of a quantised value. Products of integers may be added as floats.
 pub fn is_contraction(program: &TensorProgram, stage: &Stage) -> bool {
     if stage.combine != Some(Combine::Sum) {
         return false;
     }
-    let Expr::Binary(BinaryOp::Mul, a, b) = &program.exprs[stage.value] else { return false };
+    let value = match program.exprs[stage.value] {
+        Expr::Cast(to, inner) if to.is_float() && program.dtype_of(inner).is_int() => inner,
+        _ => stage.value,
+    };
+    let Expr::Binary(BinaryOp::Mul, a, b) = &program.exprs[value] else { return false };
     let is_load = |id: ExprId| match program.exprs[id] {
         Expr::Cast(_, inner) => matches!(program.exprs[inner], Expr::Load { .. }),
         Expr::Load { .. } => true,

@@ -35,6 +35,7 @@ pub(super) fn is_byte(dtype: DType) -> bool {
 const BLOCK: &[AttrDef] = &[AttrDef::required("block", AttrKind::Int)];
 const AXIS_AND_BLOCK: &[AttrDef] =
     &[AttrDef::required("axis", AttrKind::Int), AttrDef::required("block", AttrKind::Int)];
+const SUM: &[AttrDef] = &[AttrDef::optional("to", AttrKind::DType)];
 const QUANTIZE: &[AttrDef] = &[AttrDef::required("to", AttrKind::DType)];
 
 pub(crate) fn register(ops: &mut OpRegistry) {
@@ -42,7 +43,7 @@ pub(crate) fn register(ops: &mut OpRegistry) {
     ops.register(OpDef::pure("dequantize", Arity::between(2, 3), &[], dequantize).by_element());
     ops.register(OpDef::pure("dequantize_blocks", Arity::between(2, 3), AXIS_AND_BLOCK, dequantize_blocks));
     ops.register(OpDef::pure("matmul_blocks", Arity::between(3, 4), BLOCK, matmul_blocks));
-    ops.register(OpDef::pure("matmul_integer", Arity::between(2, 4), &[], matmul_integer));
+    ops.register(OpDef::pure("matmul_integer", Arity::between(2, 4), SUM, matmul_integer));
     ops.register(OpDef::pure("conv_integer", Arity::between(2, 4), CONV, conv_integer));
     ops.register(OpDef::pure("matmul_mixed", Arity::between(2, 3), &[], matmul_mixed));
     ops.register(OpDef::pure("conv_mixed", Arity::between(2, 3), CONV, conv_mixed));
@@ -164,7 +165,9 @@ fn broadcast(cx: &mut InferCx<'_>, to: DType) -> InferResult {
 
 fn matmul_integer(cx: &mut InferCx<'_>) -> InferResult {
     check_bytes(cx)?;
-    let result = product(cx, DType::I32)?;
+    let to = cx.attrs.dtype("to").unwrap_or(DType::I32);
+    check_type(to, |it| it == DType::I32 || it.is_float() && it.bits() == 32, "attribute `to`")?;
+    let result = product(cx, to)?;
     zero_point(cx, 0, 2, summed_of_a)?;
     zero_point(cx, 1, 3, summed_of_b)?;
     Ok(result)

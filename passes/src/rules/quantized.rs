@@ -222,14 +222,21 @@ pub(super) fn result_type(rewriter: &mut dyn Rewriter, value: Value) -> Option<D
 /// Products of bytes around zero points that `i32` holds the sum of, whatever they are.
 const MOST_TERMS: i64 = i32::MAX as i64 / (255 * 255);
 
-/// Whether a sum is known to be of more products than `i32` may hold. Sums over sizes that a call decides are not: what is
-/// quantised is made for sums in `i32`.
-fn is_too_long(extents: &[Option<i64>]) -> bool {
-    let terms = extents.iter().flatten().try_fold(1i64, |all, it| all.checked_mul(*it));
-    terms.is_none_or(|it| it > MOST_TERMS)
+/// Whether `i32` holds every sum of so many products.
+fn fits(terms: impl IntoIterator<Item = Option<i64>>) -> bool {
+    let terms = terms.into_iter().try_fold(1i64, |all, it| all.checked_mul(it?));
+    terms.is_some_and(|it| it <= MOST_TERMS)
 }
 
-/// `matmul(dequantize(a), dequantize(b)) = matmul_integer(a, b) · (scale of a · scale of b)`.
+/// The most elements along a dimension of a value, where that is known.
+fn most(rewriter: &mut dyn Rewriter, value: Value, axis: usize) -> Option<i64> {
+    let ty = rewriter.ty(value);
+    let dim = ty.as_tensor()?.dims()?.get(axis).copied()?;
+    rewriter.shapes().bounds(dim).hi
+}
+
+/// `matmul(dequantize(a), dequantize(b)) = matmul_integer(a, b) · (scale of a · scale of b)`. Sums that `i32` may not hold, as
+/// those of a size that a call decides, are floats, as they were.
 fn multiply_integers(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
     let to = result_type(rewriter, call.args[0])?;
     let (a, b) = (Quantized::of(rewriter, call.args[0])?, Quantized::of(rewriter, call.args[1])?);
@@ -243,12 +250,13 @@ fn multiply_integers(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value
         return None;
     }
     // Either of them may say how many terms there are.
-    let terms = [extents(rewriter, a.integers)?[last], extents(rewriter, b.integers)?[inner]];
-    if terms.iter().any(|it| is_too_long(&[*it])) {
-        return None;
-    }
+    let terms = [most(rewriter, a.integers, last), most(rewriter, b.integers, inner)];
+    let attrs = match terms.into_iter().any(|it| fits([it])) {
+        true => Attrs::none(),
+        false => Attrs::none().with("to", DType::F32),
+    };
     let args = factors(rewriter, &a, &b, |_| true);
-    let product = rewriter.emit("matmul_integer", Attrs::none(), &args)?;
+    let product = rewriter.emit("matmul_integer", attrs, &args)?;
     scaled(rewriter, product, [a.scale, b.scale], to, None)
 }
 
@@ -262,7 +270,8 @@ fn convolve_integers(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value
     if !x.is_factor(rewriter, |_| true) {
         return None;
     }
-    if is_too_long(&extents(rewriter, w.integers)?[1..]) {
+    let terms: Vec<_> = (1..w.rank).map(|axis| most(rewriter, w.integers, axis)).collect();
+    if !fits(terms) {
         return None;
     }
     // One for each channel: the channels of weights come first, those of the result second.

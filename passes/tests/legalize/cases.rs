@@ -195,6 +195,8 @@ pub(crate) const QUANTIZED: &str = "
     matmul_integer(u8[4] (0, 255), i8[4, 5] (-128, 127), u8[] (0, 255))
     matmul_integer(u8[4] (0, 255), u8[4] (0, 255), u8[1] (0, 255), u8[1] (0, 255))
     matmul_integer(u8[3, 0], i8[0, 5])
+    matmul_integer(u8[3, 70] (0, 255), u8[70, 5] (0, 255), u8[] (0, 255), u8[] (0, 255)) {to = f32}
+    matmul_integer(i8[2, 3, 4] (-128, 127), i8[4] (-128, 127)) {to = f32}
     matmul_mixed(f32[3, 4], i8[4, 5] (-128, 127))
     matmul_mixed(f16[2, 3, 4], u8[4, 5] (0, 255), u8[5] (0, 255))
     matmul_mixed(i16[3, 70] (-999, 999), f32[70, 5], i16[3, 1] (-9, 9))

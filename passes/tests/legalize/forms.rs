@@ -33,6 +33,7 @@ const FORMS: &str = "
     Contraction: conv(f32[1, 3, 7, 6], f32[4, 3, 3, 3], f32[4]) {pads = [1, 1, 1, 1]}
     Contraction: conv(f32[1, 4, 7, 6], f32[4, 1, 3, 3], f32[4]) {group = 4}
     Contraction: matmul_integer(u8[3, 4], i8[4, 5])
+    Contraction: matmul_integer(u8[3, 4], i8[4, 5], u8[], i8[5]) {to = f32}
     Contraction: matmul_integer(u8[3, 4], i8[4, 5], u8[], i8[5])
     Contraction: conv_integer(u8[1, 3, 7, 6], i8[4, 3, 3, 3], u8[], i8[4, 1, 1, 1]) {pads = [1, 1, 1, 1]}
     Contraction: matmul_mixed(f32[3, 4], u8[4, 5], u8[5])

@@ -44,6 +44,9 @@ pub struct Gemm {
     pub isa: Isa,
     /// How terms are multiplied.
     pub arithmetic: Arithmetic,
+    /// Whether sums of products of integers are made floats block by block, each of which is exact, and added as floats.
+    /// Where C is no whole lane, the whole sum is such a block.
+    pub floats: bool,
     /// The left operand.
     pub a: Factor,
     /// The right operand.
@@ -100,6 +103,7 @@ impl Gemm {
         Gemm {
             isa,
             arithmetic: Arithmetic::Float,
+            floats: false,
             a: Factor::floats(a),
             b: Factor::floats(b),
             c: Element::LANE,
@@ -309,6 +313,7 @@ impl Gemm {
             tile: self.tile,
             rows,
             arithmetic: self.arithmetic,
+            floats: self.floats,
             a: source(a),
             a_step: if a.layout == Layout::Direct { a.element } else { self.arithmetic.lane() },
             b: source(b),

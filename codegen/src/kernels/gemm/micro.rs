@@ -5,7 +5,7 @@ use super::{Source, Tile};
 use crate::kernels::element::Element;
 use crate::kernels::epilogue::{self, Bound, Step};
 use crate::vector::{
-    Addr, BinaryOp, Builder, CacheLevel, IReg, IntCompare, IntOp, Isa, MReg, Program, Size, VReg,
+    Addr, BinaryOp, Builder, CacheLevel, IReg, IntCompare, IntOp, Isa, MReg, Program, Size, UnaryOp, VReg,
 };
 
 /// Steps of `k` in one iteration of the loop.
@@ -50,6 +50,8 @@ pub struct Micro {
     pub rows: u32,
     /// How terms are multiplied.
     pub arithmetic: Arithmetic,
+    /// Whether sums of integers become floats before they are added to what C holds.
+    pub floats: bool,
     /// Where A comes from.
     pub a: Source,
     /// A step of A in memory; whole lanes in a panel.
@@ -200,6 +202,12 @@ impl Micro {
         }
 
         self.make_good(&mut b, &tile, &acc[0], last, offset_zero);
+        if self.floats {
+            for &sum in acc[0].iter().flatten() {
+                let float = b.unary(UnaryOp::FromInt, sum);
+                b.assign(sum, float);
+            }
+        }
         let result = Result { micro: self, acc: &acc[0], c: pc, ldc, accumulate, last, bound: &bound };
         let short = epilogue::is_light(&self.epilogue, self.arithmetic.width());
         let light = result.is_rounded() || short;
@@ -493,7 +501,8 @@ impl Result<'_> {
             b.when(IntCompare::Ne, self.accumulate, 0, |b| {
                 self.each(b, masks, false, |b, value, at, _, mask| {
                     let old = b.load(at, mask);
-                    b.binary_into(self.micro.arithmetic.sum(), value, value, old);
+                    let sum = if self.micro.floats { BinaryOp::Add } else { self.micro.arithmetic.sum() };
+                    b.binary_into(sum, value, value, old);
                 });
             });
         }

@@ -12,8 +12,8 @@ pub(super) fn eval(cx: &OpCx<'_>) -> FamilyResult {
         "dequantize" => Some(dequantize(cx)),
         "dequantize_blocks" => Some(dequantize_blocks(cx)),
         "matmul_blocks" => Some(product_of_blocks(cx)),
-        "matmul_integer" => Some(on_centred(cx, linalg::matmul)),
-        "conv_integer" => Some(on_centred(cx, |cx| conv::convolve(cx, false))),
+        "matmul_integer" => Some(on_centred(cx, cx.attrs.dtype("to").unwrap_or(DType::I32), linalg::matmul)),
+        "conv_integer" => Some(on_centred(cx, DType::I32, |cx| conv::convolve(cx, false))),
         "matmul_mixed" => Some(on_converted(cx, linalg::matmul)),
         "conv_mixed" => Some(on_converted(cx, |cx| conv::convolve(cx, false))),
         _ => None,
@@ -109,12 +109,20 @@ fn dequantize(cx: &OpCx<'_>) -> EvalResult<Vec<TensorData>> {
     Ok(vec![from_floats(to, &dims, &values.collect::<Vec<f64>>())?])
 }
 
-/// Evaluates an operator on the differences of two operands and their zero points.
+/// Evaluates an operator on the differences of two operands and their zero points, as numbers of a type.
 fn on_centred(
     cx: &OpCx<'_>,
+    to: DType,
     eval: impl Fn(&OpCx<'_>) -> EvalResult<Vec<TensorData>>,
 ) -> EvalResult<Vec<TensorData>> {
-    let args = [centred(cx, 0, 2)?, centred(cx, 1, 3)?];
+    let differences = [centred(cx, 0, 2)?, centred(cx, 1, 3)?];
+    let args = match to {
+        DType::I32 => differences,
+        _ => {
+            let [a, b] = differences.map(|it| from_floats(to, &dims_of(&it), &it.to_f64()));
+            [a?, b?]
+        }
+    };
     eval(&OpCx { args: &args, ..*cx })
 }
 
@@ -190,6 +198,17 @@ mod tests {
         let y = run("matmul_integer", none(), &[a.clone(), b, rows, columns]);
         assert_eq!(y.1, [-510.0, -255.0, 2.0, 1.0]);
         assert!(eval("matmul_integer", none(), &[a.clone(), a.clone(), u8s(&[3], &[0; 3])]).is_err());
+    }
+
+    #[test]
+    fn sums_in_floats_do_not_wrap() {
+        let n = 40_000;
+        let (row, column) = (u8s(&[1, n], &vec![255; n as usize]), u8s(&[n, 1], &vec![255; n as usize]));
+        let args = [row, column];
+        let y = run("matmul_integer", none(), &args);
+        assert_eq!(y.1, [f64::from((n as u32).wrapping_mul(255 * 255) as i32)]);
+        let y = run("matmul_integer", none().with("to", DType::F32), &args);
+        assert_eq!(y.1, [n as f64 * 255.0 * 255.0]);
     }
 
     #[test]

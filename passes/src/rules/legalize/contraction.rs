@@ -99,7 +99,11 @@ fn matmul(mut cx: Legalizer<'_>, read: Read) -> Result<Lowering, Diagnostic> {
         b_at.push(cx.b.var(axis));
     }
     let (a, b) = (read(&mut cx, 0, a_at, false)?, read(&mut cx, 1, b_at, false)?);
-    let value = product(&mut cx, a, b)?;
+    let mut value = product(&mut cx, a, b)?;
+    // Sums of integers that are floats: each term is one exactly.
+    if cx.b.buffer_dtype(out).is_float() {
+        value = cx.b.cast(sums(cx.b.buffer_dtype(out)), value);
+    }
     let at = cx.b.vars(&axes);
     cx.reduce_into(&axes, &[sum], Combine::Sum, out, &at, value)?;
     cx.finish()
