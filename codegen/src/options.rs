@@ -12,7 +12,7 @@ use target_lexicon::{Architecture, Triple};
 use crate::vector::Isa;
 
 /// Which instructions the code may use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Cpu {
     /// Those of the machine that compiles.
     #[default]

@@ -6,40 +6,38 @@ use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostic;
 use rayon::prelude::*;
 
-use crate::clif::unit::{Symbol, Target, Unit};
-use crate::clif::{math, support};
-use crate::library::{KernelCode, KernelInfo, LibraryCode};
-use crate::select::routine::{Routine, Routines};
+use crate::clif::unit::{Symbol, Unit};
+use crate::library::{Compiled, KernelCode, KernelInfo, LibraryCode};
+use crate::select::routine::Routine;
 
+use super::common::Wanted;
 use super::record::{Code, Place, Recorder, Relocation};
 use super::share::{rename, shared};
 
 /// Compiles the functions and everything of the shared library that they call, in a fixed order.
-pub(super) fn compile(
-    isa: &dyn TargetIsa,
-    units: &[Unit],
-    routines: &Routines,
-) -> Result<Vec<Code>, Diagnostic> {
+pub(super) fn compile(compiled: &Compiled, isa: &dyn TargetIsa) -> Result<Vec<Code>, Diagnostic> {
     enum Job<'a> {
         Unit(&'a Unit),
         Routine(&'a str, &'a Routine),
     }
-    let target = Target::of(isa);
-    let support = shared_units(target, units);
+    let (units, routines) = (&compiled.units, &compiled.routines);
+    let common = Wanted::by(&compiled.options, isa, units);
     let mut jobs: Vec<Job<'_>> = routines.iter().map(|(name, it)| Job::Routine(name, it)).collect();
-    jobs.extend(units.iter().chain(&support).map(Job::Unit));
+    jobs.extend(units.iter().map(Job::Unit));
     let run = |job: &Job<'_>| match job {
         Job::Unit(unit) => compile_unit(isa, unit).map(|it| vec![it]),
         Job::Routine(name, routine) => compile_routine(isa, name, routine),
     };
-    let made: Vec<Result<Vec<Code>, Diagnostic>> = jobs.par_iter().map(run).collect();
-    let mut made = made.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let own = || jobs.par_iter().map(run).collect::<Result<Vec<Vec<Code>>, Diagnostic>>();
+    let (made, common) = rayon::join(own, || common.compiled(isa));
+    let mut made = made?;
     let units = made.split_off(routines.iter().count());
     let (mut code, renamed) = shared(made.into_iter().flatten());
     code.extend(units.into_iter().flatten().map(|mut it| {
         rename(&mut it, &renamed);
         it
     }));
+    code.extend(common?);
     Ok(code)
 }
 
@@ -84,32 +82,16 @@ fn compile_routine(isa: &dyn TargetIsa, name: &str, routine: &Routine) -> Result
     Ok(recorder.finish())
 }
 
-/// Mathematical and support functions that are called, directly or by each other.
-fn shared_units(target: Target, units: &[Unit]) -> Vec<Unit> {
-    let mut made: IndexMap<String, Unit> = IndexMap::new();
-    let mut waiting: IndexSet<String> = units.iter().flat_map(local_names).collect();
-    while let Some(name) = waiting.pop() {
-        if made.contains_key(&name) {
-            continue;
-        }
-        if let Some(unit) = math::unit(target, &name).or_else(|| support::unit(target, &name)) {
-            waiting.extend(local_names(&unit));
-            made.insert(name, unit);
-        }
-    }
-    made.sort_keys();
-    made.into_values().collect()
-}
-
-fn local_names(unit: &Unit) -> Vec<String> {
+/// The functions of the library that a function calls.
+pub(super) fn local_names(unit: &Unit) -> impl Iterator<Item = String> {
     let local = |symbol: &Symbol| match symbol {
         Symbol::Local(name) => Some(name.clone()),
         _ => None,
     };
-    unit.symbols.keys().filter_map(local).collect()
+    unit.symbols.keys().filter_map(local)
 }
 
-fn compile_unit(isa: &dyn TargetIsa, unit: &Unit) -> Result<Code, Diagnostic> {
+pub(super) fn compile_unit(isa: &dyn TargetIsa, unit: &Unit) -> Result<Code, Diagnostic> {
     let fail = |message: String| {
         Diagnostic::error("C004", format!("cannot compile `{}`: {message}", unit.name))
             .note("this is an error in the compiler")

@@ -61,7 +61,7 @@ impl Compiled {
 
     fn asm(&self, own: &[&Unit]) -> Result<String, Diagnostics> {
         let isa = self.isa(true)?;
-        let code = code::compile(&*isa, &self.units, &self.routines)?;
+        let code = code::compile(self, &*isa)?;
         let named: IndexMap<&str, &Code> = code.iter().map(|it| (it.name.as_str(), it)).collect();
         let mut shown: IndexSet<&str> = own.iter().map(|it| it.name.as_str()).collect();
         let mut text = String::new();

@@ -103,7 +103,7 @@ pub(crate) fn load(compiled: &Compiled) -> Result<Loaded, Diagnostics> {
         return Err(fail(format!("it is for `{}`", compiled.options.triple)).into());
     }
     let isa = compiled.isa(false)?;
-    let finished = code::compile(&*isa, &compiled.units, &compiled.routines)?;
+    let finished = code::compile(compiled, &*isa)?;
     let mut builder = JITBuilder::with_isa(isa, default_libcall_names());
     let mut constants = Vec::new();
     let mut moved = Vec::new();

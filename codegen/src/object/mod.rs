@@ -3,6 +3,7 @@
 //! Functions are compiled in parallel and added in a fixed order, so that equal input gives equal bytes.
 
 mod code;
+mod common;
 mod fill;
 mod listing;
 mod loader;
@@ -43,7 +44,7 @@ impl Compiled {
     /// Code that the target cannot express.
     pub fn code(&self) -> Result<LibraryCode, Diagnostics> {
         let isa = self.isa(true)?;
-        let code = code::compile(&*isa, &self.units, &self.routines)?;
+        let code = code::compile(self, &*isa)?;
         Ok(code::sizes(&code, &self.kernels))
     }
 
@@ -63,7 +64,7 @@ fn emit(compiled: &Compiled) -> Result<ObjectOutput, Diagnostics> {
     let builder = ObjectBuilder::new(isa.clone(), "orogen", default_libcall_names())
         .map_err(|error| fail(error.to_string()))?;
     let mut module = ObjectModule::new(builder);
-    let finished = code::compile(&*isa, &compiled.units, &compiled.routines)?;
+    let finished = code::compile(compiled, &*isa)?;
     fill::fill(&mut module, compiled, &finished)?;
     let bytes = module.finish().emit().map_err(|error| fail(error.to_string()))?;
     Ok(ObjectOutput { bytes, blobs: compiled.blobs.clone() })
