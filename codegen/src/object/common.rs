@@ -86,3 +86,27 @@ impl Wanted {
         Ok(all.into_values().map(|it| it.code.clone()).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Metadata, compile};
+    use orogen_ir::plan::CallPlan;
+
+    #[test]
+    fn what_was_compiled_for_a_target_is_there_for_the_next_library() {
+        let compiled = |cpu| {
+            let options = CodegenOptions { cpu, ..CodegenOptions::default() };
+            let plan = CallPlan { name: "main".into(), ..CallPlan::default() };
+            compile(&plan.into(), &Metadata::default(), &options).expect("a plan without steps")
+        };
+        for cpu in [Cpu::Host, Cpu::Baseline] {
+            let library = compiled(cpu);
+            let first = library.object().expect("an object");
+            let isa = library.isa(true).expect("a target");
+            let wanted = Wanted::by(&library.options, &*isa, &library.units);
+            assert!(wanted.new.is_empty() && !wanted.there.is_empty(), "{cpu}");
+            assert_eq!(first.bytes, compiled(cpu).object().expect("an object").bytes, "{cpu}");
+        }
+    }
+}

@@ -44,14 +44,39 @@ fn last_of(shapes: &ShapeCx, id: AtomId) -> Option<Dim> {
         (None, Some(1)) => a,
         _ => return None,
     };
-    let of_sizes = |sym: &Sym| !matches!(shapes.kind(*sym), SymbolKind::Index { .. });
-    let fits = shapes.free_symbols(last).iter().all(of_sizes);
-    (fits && shapes.bounds(last).hi.is_none_or(|hi| hi >= -1)).then_some(last)
+    (is_of_sizes(shapes, last) && shapes.bounds(last).hi.is_none_or(|hi| hi >= -1)).then_some(last)
 }
 
 /// The symbol that an index is, perhaps times factors of broadcasts.
 pub(super) fn broadcast_axis(shapes: &ShapeCx, index: Dim) -> Option<Sym> {
     Some(factors_of(shapes, index)?.0)
+}
+
+/// An index times the factor of a broadcast that is no `min`, that factor, and the rest of an expression: of an extent
+/// that is at most 2, `min(e − 1, 1)` is `e − 1`, a sum as a rule.
+fn with_sum(shapes: &mut ShapeCx, dim: Dim) -> Option<(Sym, Dim, Dim)> {
+    for axis in shapes.free_symbols(dim) {
+        if !is_index(shapes, axis) {
+            continue;
+        }
+        let Some((factor, rest)) = shapes.affine_in(dim, axis) else { continue };
+        let poly = shapes.poly(factor);
+        let is_sum = poly.terms().len() + usize::from(poly.constant() != 0) > 1;
+        let bounds = shapes.bounds(factor);
+        let fits = bounds.lo.is_some_and(|it| it >= -1) && bounds.hi.is_some_and(|it| it <= 1);
+        if is_sum && fits && is_of_sizes(shapes, factor) {
+            return Some((axis, factor, rest));
+        }
+    }
+    None
+}
+
+fn is_index(shapes: &ShapeCx, sym: Sym) -> bool {
+    matches!(shapes.kind(sym), SymbolKind::Index { .. })
+}
+
+fn is_of_sizes(shapes: &ShapeCx, dim: Dim) -> bool {
+    !shapes.free_symbols(dim).iter().any(|it| is_index(shapes, *it))
 }
 
 /// The symbol that an index is times factors of broadcasts, and the extents less one of these.
@@ -69,9 +94,35 @@ fn factors_of(shapes: &ShapeCx, index: Dim) -> Option<(Sym, SmallVec<[Dim; 2]>)>
     Some((axis?, lasts))
 }
 
+/// A part of an index expression: a symbol times factors of broadcasts, at least one.
+pub(super) struct BroadcastTerm {
+    pub(super) axis: Sym,
+    /// The extents that the factors are of.
+    pub(super) parts: SmallVec<[Dim; 2]>,
+    /// The part, and how often it is there.
+    pub(super) term: Dim,
+    pub(super) times: i64,
+}
+
+/// The parts of an index expression that broadcast.
+pub(super) fn broadcast_terms(shapes: &mut ShapeCx, index: Dim) -> Result<Vec<BroadcastTerm>, Overflow> {
+    let (mut found, mut rest) = (Vec::new(), index);
+    if let Some((axis, last, others)) = with_sum(shapes, index) {
+        let (own, term) = (shapes.add_int(last, 1)?, shapes.sub(index, others)?);
+        found.push(BroadcastTerm { axis, parts: SmallVec::from_slice(&[own]), term, times: 1 });
+        rest = others;
+    }
+    for (term, times) in shapes.monomials(rest) {
+        if let Some((axis, parts)) = broadcast_index_parts(shapes, term) {
+            found.push(BroadcastTerm { axis, parts, term, times });
+        }
+    }
+    Ok(found)
+}
+
 /// The symbol that an index is times factors of broadcasts, at least one, and the extents of these. Several extents may have
 /// one factor: `min(n − 1, 2) + 1` has that of `n`. It is meant to be one that the extent of the loop is made of.
-pub(super) fn broadcast_index_parts(shapes: &mut ShapeCx, index: Dim) -> Option<(Sym, SmallVec<[Dim; 2]>)> {
+fn broadcast_index_parts(shapes: &mut ShapeCx, index: Dim) -> Option<(Sym, SmallVec<[Dim; 2]>)> {
     let (axis, lasts) = factors_of(shapes, index).filter(|it| !it.1.is_empty())?;
     let made_of: SmallVec<[Dim; 2]> = match shapes.kind(axis) {
         SymbolKind::Index { extent } => match shapes.poly(extent).as_atom().map(|it| shapes.atom(it)) {
@@ -108,12 +159,13 @@ pub struct EqualExtents {
 
 /// The version of a program in which nothing is broadcast; `None` if the sizes of a call decide no broadcast of it.
 pub fn equal_extents(program: &TensorProgram) -> Option<EqualExtents> {
-    if !program.exprs.iter().any(|(_, expr)| dims_of(expr).any(|it| has_factor(&program.shapes, it))) {
+    let mut found = Broadcasts { shapes: program.shapes.clone(), ..Broadcasts::default() };
+    let mut dims = program.exprs.iter().flat_map(|(_, expr)| dims_of(expr));
+    if !dims.any(|it| has_factor(&mut found.shapes, it)) {
         return None;
     }
-    let mut found = Broadcasts { shapes: program.shapes.clone(), ..Broadcasts::default() };
     found.stmts(program, &program.body)?;
-    let Broadcasts { mut shapes, equal, factors, .. } = found;
+    let Broadcasts { mut shapes, equal, factors, usual, .. } = found;
     if equal.is_empty() || equal.iter().any(|(a, b)| shapes.prove_eq(*a, *b).is_never()) {
         return None;
     }
@@ -124,6 +176,7 @@ pub fn equal_extents(program: &TensorProgram) -> Option<EqualExtents> {
     }
     let one = shapes.int(1);
     over.extend(factors.into_iter().map(|it| (it, one)));
+    over.extend(usual);
     // Handles of a context mean the same in one that grew out of it.
     let source = TensorProgram { shapes, ..program.clone() };
     let copy = replacing(&source, format!("{}_equal", program.name), over)?;
@@ -141,14 +194,17 @@ fn dims_of(expr: &Expr) -> impl Iterator<Item = Dim> {
 }
 
 /// Whether the factor of a broadcast occurs in an expression.
-fn has_factor(shapes: &ShapeCx, dim: Dim) -> bool {
-    let within = |list: &[Dim]| list.iter().any(|it| has_factor(shapes, *it));
-    shapes.poly(dim).terms().flat_map(|(factors, _)| factors).any(|(id, _)| match shapes.atom(*id) {
+fn has_factor(shapes: &mut ShapeCx, dim: Dim) -> bool {
+    if with_sum(shapes, dim).is_some() {
+        return true;
+    }
+    let poly = shapes.poly(dim).clone();
+    poly.terms().flat_map(|(factors, _)| factors).any(|(id, _)| match shapes.atom(*id).clone() {
         Atom::Sym(_) => false,
-        Atom::FloorDiv(a, _) => within(&[*a]),
-        Atom::FloorDivSym(a, b) => within(&[*a, *b]),
+        Atom::FloorDiv(a, _) => has_factor(shapes, a),
+        Atom::FloorDivSym(a, b) => has_factor(shapes, a) || has_factor(shapes, b),
         Atom::Min(list) | Atom::Max(list) | Atom::Broadcast(list) => {
-            last_of(shapes, *id).is_some() || within(list)
+            last_of(shapes, *id).is_some() || list.iter().any(|it| has_factor(shapes, *it))
         }
     })
 }
@@ -190,6 +246,8 @@ struct Broadcasts {
     /// Extents of operands and of the axes that index them.
     equal: IndexSet<(Dim, Dim)>,
     factors: IndexSet<Dim>,
+    /// What stands for expressions with factors that are sums.
+    usual: IndexMap<Dim, Dim>,
 }
 
 impl Broadcasts {
@@ -222,6 +280,17 @@ impl Broadcasts {
 
     /// `None` where a factor stands apart from an axis: nothing says then which extents meet.
     fn dim(&mut self, dim: Dim) -> Option<()> {
+        if let Some((axis, last, rest)) = with_sum(&mut self.shapes, dim) {
+            if has_factor(&mut self.shapes, rest) {
+                return None;
+            }
+            let (own, extent) = (self.shapes.add_int(last, 1).ok()?, *self.extents.get(&axis)?);
+            self.equal.extend((own != extent).then_some((own, extent)));
+            let index = self.shapes.sym_dim(axis);
+            let usual = self.shapes.add(index, rest).ok()?;
+            self.usual.insert(dim, usual);
+            return Some(());
+        }
         let poly = self.shapes.poly(dim).clone();
         for (factors, _) in poly.terms() {
             let mut axes: Vec<Dim> = Vec::new();

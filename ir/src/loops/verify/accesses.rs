@@ -5,7 +5,7 @@
 //! all sizes either, it becomes a requirement.
 
 use super::requirements::{Requirement, Requirements};
-use crate::loops::broadcast::broadcast_index_parts;
+use crate::loops::broadcast::{BroadcastTerm, broadcast_terms};
 use crate::loops::{Axis, BufferId, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
 use crate::shape::{Atom, Constraint, Dim, End, SavedFacts, ShapeCx, Sym, SymbolKind};
 use indexmap::{IndexMap, IndexSet};
@@ -167,8 +167,9 @@ impl<'a> Accesses<'a> {
     /// An index in which `i·min(n − 1, 1)`, where the extent `n` is 1 or that of `i`, is an index below `n`.
     fn without_broadcasts(&mut self, index: Dim, buffer: BufferId, axis: usize) -> Option<Dim> {
         let mut whole = index;
-        for (term, c) in self.shapes.monomials(index) {
-            let Some((sym, parts)) = broadcast_index_parts(&mut self.shapes, term) else { continue };
+        for BroadcastTerm { axis: sym, parts, term, times } in
+            broadcast_terms(&mut self.shapes, index).ok()?
+        {
             let Some(extent) = self.extent(sym) else { continue };
             for part in &parts {
                 if self.shapes.is_broadcast_part(*part, extent) {
@@ -191,7 +192,7 @@ impl<'a> Accesses<'a> {
                 }
             };
             self.read_below.insert(term, below);
-            let difference = self.shapes.sub(below, term).and_then(|it| self.shapes.scale(it, c)).ok()?;
+            let difference = self.shapes.sub(below, term).and_then(|it| self.shapes.scale(it, times)).ok()?;
             whole = self.shapes.add(whole, difference).ok()?;
         }
         Some(whole)
