@@ -1,10 +1,15 @@
 //! The differential suite with other choices than the usual ones, seed after seed.
 //!
 //! What fails is narrowed to one choice by halves: with the fuel for one choice less the test passes.
+//! Test programs are built once, as `cargo test --workspace` builds them, and run where they lie: what is written beside
+//! changes no seed, and no seed waits for cargo.
 
 use crate::workspace;
 use anyhow::{Context, Result, bail, ensure};
-use std::process::Command;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Test programs that compare what code computes with something else.
@@ -46,16 +51,18 @@ pub(crate) struct Args {
     suites: Vec<String>,
 }
 
+/// Test programs by name, in the order in which they run.
+type Built = Vec<(String, PathBuf)>;
+
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let suites: Vec<&str> = match args.suites.is_empty() {
-        true => SUITES.to_vec(),
-        false => args.suites.iter().map(String::as_str).collect(),
-    };
+    let suites = build(args)?;
     // A suite that fails without other choices says nothing about them.
     for suite in &suites {
-        let plain = test(args, suite, None, None)?;
-        ensure!(plain.failed.is_empty(), "{suite} fails with the usual choices: {}", plain.failed.join(", "));
+        let plain = test(suite, None, None)?;
+        let name = &suite.0;
+        ensure!(plain.failed.is_empty(), "{name} fails with the usual choices: {}", plain.failed.join(", "));
     }
+    println!("{} suites pass with the usual choices", suites.len());
     let seeds = args.from..args.seeds.map_or(u64::MAX, |it| args.from.saturating_add(it));
     let (begun, most) = (Instant::now(), args.hours.map(|it| Duration::from_secs(u64::from(it) * 3600)));
     for seed in seeds {
@@ -65,23 +72,56 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         let start = Instant::now();
         for suite in &suites {
-            let Some(name) = test(args, suite, None, Some((seed, MOST_FUEL)))?.failed.into_iter().next()
-            else {
+            let Some(name) = test(suite, None, Some((seed, MOST_FUEL)))?.failed.into_iter().next() else {
                 continue;
             };
-            let (fuel, choice) = narrow(args, suite, &name, seed)?;
-            bail!("OROGEN_CHAOS={seed}:{fuel}: {suite}: {name}: {choice}");
+            let (fuel, choice) = narrow(suite, &name, seed)?;
+            bail!("OROGEN_CHAOS={seed}:{fuel}: {}: {name}: {choice}", suite.0);
         }
         println!("seed {seed}: {} suites pass, {:.0} s", suites.len(), start.elapsed().as_secs_f64());
     }
     Ok(())
 }
 
+/// Builds the test programs.
+fn build(args: &Args) -> Result<Built> {
+    let names: Vec<&str> = match args.suites.is_empty() {
+        true => SUITES.to_vec(),
+        false => args.suites.iter().map(String::as_str).collect(),
+    };
+    let mut command = Command::new("cargo");
+    command.args(["test", "--quiet", "--workspace", "--no-run", "--message-format", "json"]);
+    command.args(args.release.then_some("--release"));
+    command.args(names.iter().flat_map(|it| ["--test", it]));
+    let built = command.current_dir(workspace::root()).stderr(Stdio::inherit()).output();
+    let built = built.context("running cargo")?;
+    ensure!(built.status.success(), "the test programs cannot be built");
+    let mut found = programs(&String::from_utf8_lossy(&built.stdout));
+    let program = |name: &&str| match found.remove(*name) {
+        Some(path) => Ok((name.to_string(), path)),
+        None => bail!("there is no test program `{name}` in tests/differential"),
+    };
+    names.iter().map(program).collect()
+}
+
+/// The test programs of the differential suite that cargo says it built.
+fn programs(messages: &str) -> BTreeMap<String, PathBuf> {
+    let messages = messages.lines().filter_map(|it| serde_json::from_str::<Value>(it).ok());
+    let program = |it: Value| {
+        let target = &it["target"];
+        let source = target["src_path"].as_str()?.replace('\\', "/");
+        let is_one = target["kind"][0] == "test" && source.contains("tests/differential/tests/");
+        let (name, path) = (target["name"].as_str()?, it["executable"].as_str()?);
+        is_one.then(|| (name.to_owned(), PathBuf::from(path)))
+    };
+    messages.filter_map(program).collect()
+}
+
 /// The least fuel with which a test fails, and what the last choice is.
-fn narrow(args: &Args, suite: &str, name: &str, seed: u64) -> Result<(u64, String)> {
+fn narrow(suite: &(String, PathBuf), name: &str, seed: u64) -> Result<(u64, String)> {
     let mut choice = String::new();
     let mut fails = |fuel: u64| -> Result<bool> {
-        let found = test(args, suite, Some(name), Some((seed, fuel)))?;
+        let found = test(suite, Some(name), Some((seed, fuel)))?;
         if !found.failed.is_empty() {
             choice = found.choice;
         }
@@ -107,18 +147,16 @@ struct Found {
     choice: String,
 }
 
-/// Runs a test program, or one test of it, with the choices of a seed and fuel.
-fn test(args: &Args, suite: &str, name: Option<&str>, chaos: Option<(u64, u64)>) -> Result<Found> {
-    let mut command = Command::new("cargo");
-    command.args(["test", "--quiet", "--package", "orogen-differential", "--test", suite]);
-    command.args(args.release.then_some("--release"));
-    command.arg("--");
-    command.args(name.into_iter().flat_map(|it| ["--exact", it]));
+/// Runs a test program, or one test of it, with the choices of a seed and fuel, where cargo runs it.
+fn test((suite, path): &(String, PathBuf), name: Option<&str>, chaos: Option<(u64, u64)>) -> Result<Found> {
+    let mut command = Command::new(path);
+    command.arg("--quiet").args(name.into_iter().flat_map(|it| ["--exact", it]));
     match chaos {
         Some((seed, fuel)) => command.env("OROGEN_CHAOS", format!("{seed}:{fuel}")),
         None => command.env_remove("OROGEN_CHAOS"),
     };
-    let output = command.current_dir(workspace::root()).output().context("running cargo")?;
+    let folder = workspace::root().join("tests/differential");
+    let output = command.current_dir(folder).output().with_context(|| format!("running {suite}"))?;
     let text = String::from_utf8_lossy(&output.stdout);
     let failed = failures(&text);
     if failed.is_empty() && !output.status.success() {
@@ -144,5 +182,22 @@ mod tests {
         let text = "\nrunning 3 tests\nF.F\nfailures:\n\n---- a stdout ----\nlast choice: x\n\nfailures:\n    a\n    b::c\n\ntest result: FAILED.";
         assert_eq!(failures(text), ["a", "b::c"]);
         assert!(failures("\nrunning 1 test\n.\ntest result: ok.").is_empty());
+    }
+
+    #[test]
+    fn test_programs_of_the_suite_are_told_from_others_of_their_name() {
+        let message = |name: &str, source: &str, kind: &str| {
+            let target =
+                serde_json::json!({ "name": name, "kind": [kind], "src_path": format!("/r/{source}") });
+            serde_json::json!({ "target": target, "executable": format!("/t/{}", source.len()) }).to_string()
+        };
+        let all = [
+            message("casts", "codegen/tests/casts.rs", "test"),
+            message("casts", "tests/differential/tests/casts.rs", "test"),
+            message("differential", "tests/differential/src/lib.rs", "lib"),
+            "no JSON".to_owned(),
+        ];
+        let found = programs(&all.join("\n"));
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), [("casts".to_owned(), PathBuf::from("/t/33"))]);
     }
 }
