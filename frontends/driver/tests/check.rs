@@ -101,6 +101,27 @@ fn with_kernel(ops: &OpRegistry, graph: &Graph, name: &str) -> Graph {
     graph
 }
 
+/// A sum of 16 bits that is taken apart again has no digits left; merged, it has them all. Which of both is right no program
+/// says.
+#[test]
+fn what_roundings_decide_is_no_fault() {
+    let program = "graph @g(%x: bf16[16]) {
+  %n = const bf16[] [1000] : bf16[]
+  %0 = add(%x, %n) : bf16[16]
+  %1 = sub(%0, %n) : bf16[16]
+  return y = %1
+}
+";
+    let compiler = Compiler::standard();
+    let mut before = text::parse(program, compiler.ops()).unwrap_or_else(|it| panic!("{it}"));
+    compiler.graph_step(&mut before, Step::Legalize).expect("it is lawful");
+    let mut after = before.clone();
+    compiler.graph_step(&mut after, Step::Fuse).expect("it is lawful");
+    assert!(after.kernels().len() < before.kernels().len(), "both are merged");
+    let checked = compared(&compiler, &before, &after).unwrap_or_else(|it| panic!("{it}"));
+    assert_eq!((checked.same, checked.skipped), (0, 1));
+}
+
 #[test]
 fn a_fault_in_layout_is_found() {
     let text = "graph @g(%x: f32[4, 4]) {

@@ -8,7 +8,8 @@
 //!
 //! # Laws
 //! * **K1** A value of both programs is the same in both. So is what branches, loops, checks and outputs read.
-//! * **K2** What is not compared is counted: what takes too many steps, and what has no value on these operands.
+//! * **K2** What is not compared is counted: what takes too many steps, what has no value on these operands, and what its
+//!   own roundings move as far.
 //!
 //! Modules in reading order: `view` (either IR as definitions), `compare`.
 
