@@ -3,6 +3,7 @@
 //! In folder `examples`: `cargo run --example rule`
 
 use orogen::prelude::*;
+use orogen::rules::Value;
 
 /// `sqrt(x · x) = |x|` for real numbers; a square that is too large for the type is infinite.
 const ROOT_OF_SQUARE: &str = "
@@ -28,7 +29,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = CompileOptions { opt_in: OptIn::DataflowIr, ..CompileOptions::default() };
     let (lowered, _) = compiler.lower(&compiler.open("models/gate.onnx")?, &options, Step::Layout)?;
     assert!(lowered.print(compiler.ops()).contains("abs("));
+    // What no right side says is code, over a pattern of the same language.
+    let rule = Rule {
+        name: "own-roots",
+        root: "sqrt",
+        class: RuleClass::Reassociates,
+        reason: "code",
+        apply: roots,
+    };
+    let compiler = Compiler::builder().rule(rule).build()?;
+    let (lowered, _) = compiler.lower(&compiler.open("models/gate.onnx")?, &options, Step::Simplify)?;
+    assert!(lowered.print(compiler.ops()).contains("abs("));
     Ok(())
+}
+
+fn roots(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
+    let pattern = Matcher::parse(rewriter.ops(), "sqrt(mul(x: float, x)) where rank(x) = 2").ok()?;
+    let x = pattern.find(rewriter, call)?.value("x")?;
+    rewriter.emit("abs", Attrs::none(), &[x])
 }
 
 #[test]

@@ -205,13 +205,35 @@ impl Settled {
         })
     }
 
-    /// The options that decide what passes make of a program, to be given again.
-    pub(crate) fn again(&self) -> String {
+    /// The options that decide what passes make of a program, or with `code` what code computes, to be given again. Sizes of
+    /// the model are bound then, and state is an output.
+    pub(crate) fn again(&self, code: bool) -> Vec<String> {
         let args = &self.0;
-        let accuracy = args.accuracy.map(|it| format!(" --accuracy {}", it.name()));
-        let rules = args.plugins.rules.iter().map(|it| format!(" --rules {}", it.display()));
-        let plugins = args.plugins.paths.iter().map(|it| format!(" --plugin {}", it.display()));
-        accuracy.into_iter().chain(rules).chain(plugins).collect()
+        let mut words = Vec::new();
+        let mut add = |option: &str, value: Option<String>| {
+            words.extend(value.into_iter().flat_map(|it| [option.to_string(), it]));
+        };
+        add("--accuracy", args.accuracy.map(|it| it.name().to_string()));
+        add("--budget", args.budget.map(|it| it.to_string()));
+        for path in &args.plugins.rules {
+            add("--rules", Some(path.display().to_string()));
+        }
+        for path in &args.plugins.paths {
+            add("--plugin", Some(path.display().to_string()));
+        }
+        if code {
+            add("--opt-in", args.opt_in.map(|it| it.name().to_string()));
+            let line = match args.waterline {
+                Some(Entry::Above(step)) => Some(step.name().to_string()),
+                Some(Entry::Ledger) | None => None,
+            };
+            add("--waterline", line);
+            add("--cpu", args.cpu.map(|it| it.to_string()));
+            add("--threads", args.threads.map(|it| it.to_string()));
+            add("--passes", args.list());
+            add("--chaos", args.chaos.map(|(seed, fuel)| format!("{seed}:{fuel}")));
+        }
+        words
     }
 
     /// Threads that one call may use.
@@ -380,8 +402,9 @@ pub(crate) struct RunArgs {
     /// Inputs by name: keys `NAME` or `in:NAME`. Without it inputs are random.
     #[arg(long, value_name = "F.npz")]
     pub(crate) inputs: Option<PathBuf>,
-    /// Outputs that are expected for `--inputs`, by name: keys `NAME` or `out:NAME`. Types must be equal; integers, booleans
-    /// and strings too; floats within the limits.
+    /// Outputs that are expected of `--inputs`, by name: keys `NAME` or `out:NAME`; with `--compare-stages` values within the
+    /// model too. Types and shapes are equal, or the run fails; integers, booleans and strings are equal element by element,
+    /// floats within the limits, and all measures of their errors are printed.
     #[arg(long, value_name = "F.npz")]
     pub(crate) expect: Option<PathBuf>,
     #[command(flatten)]
@@ -432,6 +455,18 @@ pub(crate) struct LimitArgs {
 }
 
 impl LimitArgs {
+    /// Those that were given, to be given again.
+    pub(crate) fn again(&self) -> Vec<String> {
+        let float = |it: Option<f64>| it.map(|it| format!("{it:e}"));
+        let all = [
+            ("--tol", float(self.tol)),
+            ("--atol", float(self.atol)),
+            ("--rtol", float(self.rtol)),
+            ("--ulp", self.ulp.map(|it| it.to_string())),
+        ];
+        all.into_iter().filter_map(|(option, value)| Some([option.to_string(), value?])).flatten().collect()
+    }
+
     pub(crate) fn limits(&self) -> orogen::compare::Limits {
         orogen::compare::Limits { tol: self.tol, atol: self.atol, rtol: self.rtol, ulp: self.ulp }
     }
@@ -549,8 +584,8 @@ pub(crate) struct BisectArgs {
 pub(crate) struct ReduceArgs {
     /// The program: ONNX, or the text of an IR (`.graph`, `.flow`). `--passes` change its values, or code does.
     pub(crate) model: PathBuf,
-    /// The code that is made of it has other values.
-    #[arg(long, conflicts_with = "passes")]
+    /// The code that is made of it has other values; `--passes` say then what is compiled, as they do for `compile`.
+    #[arg(long)]
     pub(crate) code: bool,
     /// Inputs by name: keys `NAME` or `in:NAME`. Without it inputs are random.
     #[arg(long, value_name = "F.npz")]

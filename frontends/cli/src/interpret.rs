@@ -37,9 +37,8 @@ pub(crate) fn open(path: &Path, args: &ModelArgs) -> Result<(Interpreted, Functi
             let model = compiler.open(path)?;
             Ok::<_, Failure>(compiler.lower(&model, &options, Step::Import)?)
         })?;
-        let Ports { inputs, outputs } = Ports::of_import(&program, &report);
-        let names = inputs.iter().map(|it| it.name.clone()).collect();
-        let function = Function { name: "main".to_string(), inputs, outputs };
+        let function = Ports::of_import(&program, &report).function;
+        let names = function.inputs.iter().map(|it| it.name.clone()).collect();
         Ok((Interpreted { ops: compiler.ops().clone(), program, inputs: names }, function))
     })
 }

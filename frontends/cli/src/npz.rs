@@ -63,6 +63,14 @@ impl<'a> Archive<'a> {
         }
     }
 
+    /// Refuses what is expected of an output that is none.
+    pub(crate) fn check_outputs(&self, names: &[&str]) -> Result<(), Failure> {
+        let unknown = |it: &&String| it.strip_prefix("out:").is_some_and(|name| !names.contains(&name));
+        let Some(unknown) = self.keys().iter().find(unknown) else { return Ok(()) };
+        let message = format!("`{unknown}` is no output of the model; its outputs are: {}", names.join(", "));
+        Err(Failure::file(self.path, "use", message))
+    }
+
     /// The array of a key.
     pub(crate) fn read(&mut self, key: &str) -> Result<Tensor, Failure> {
         let fail = |error: String| Failure::file(self.path, "read", error);

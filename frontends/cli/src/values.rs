@@ -1,22 +1,21 @@
 //! Inputs and expected outputs of a model that is not compiled yet, as the compiler holds them.
 
 use crate::failure::Failure;
-use crate::inputs::random_tensor;
 use crate::npz::{Archive, for_input};
-use indexmap::IndexMap;
 use orogen::tensors::to_data;
-use orogen::{CompileOptions, Compiler, LowerReport, Lowered, Model, Step};
-use orogen_abi::signature::{Dim, Parameter};
+use orogen::{CompileOptions, Compiler, LowerReport, Lowered, Model, Step, entry_default};
+use orogen_abi::signature::{Dim, Function, Parameter};
 use orogen_ir::shape::ShapeCx;
 use orogen_ir::text::type_text;
 use orogen_ir::types::{TensorData, Type};
-use orogen_runtime::DLDataType;
+use orogen_runtime::{DLDataType, Value};
 use std::path::Path;
 
 /// What a model takes and returns.
 pub(crate) struct Ports {
-    pub(crate) inputs: Vec<Parameter>,
-    pub(crate) outputs: Vec<Parameter>,
+    pub(crate) function: Function,
+    /// What inputs are that are left out.
+    defaults: Vec<Option<TensorData>>,
 }
 
 impl Ports {
@@ -24,7 +23,8 @@ impl Ports {
     pub(crate) fn of(compiler: &Compiler, model: &Model, options: &CompileOptions) -> Result<Ports, Failure> {
         let (lowered, report) = compiler.lower(model, options, Step::Import)?;
         let ports = Ports::of_import(&lowered, &report);
-        if let Some(it) = ports.inputs.iter().chain(&ports.outputs).find(|it| it.object.is_some()) {
+        let function = &ports.function;
+        if let Some(it) = function.inputs.iter().chain(&function.outputs).find(|it| it.object.is_some()) {
             let message =
                 format!("`{}` is no tensor, and only tensors can be compared step by step", it.name);
             return Err(Failure::Usage(message));
@@ -70,7 +70,16 @@ impl Ports {
             Parameter { optional, ..parameter(i, it) }
         });
         let outputs = report.import.outputs.iter().map(|it| parameter(usize::MAX, it));
-        Ports { inputs: inputs.collect(), outputs: outputs.collect() }
+        let inputs: Vec<Parameter> = inputs.collect();
+        let default = |i: usize| match lowered {
+            Lowered::Flow(module) => entry_default(module, i).cloned(),
+            Lowered::Graph(_) | Lowered::Plan(_) => None,
+        };
+        let defaults = (0..inputs.len()).map(default).collect();
+        Ports {
+            function: Function { name: "main".to_string(), inputs, outputs: outputs.collect() },
+            defaults,
+        }
     }
 
     /// Inputs in order, from a file or random.
@@ -80,46 +89,46 @@ impl Ports {
         seed: u64,
         dims: &[(String, u64)],
     ) -> Result<Vec<TensorData>, Failure> {
-        let Some(path) = file else {
-            let mut state = crate::inputs::seeded(seed);
-            let sizes: IndexMap<&str, u64> = dims.iter().map(|(name, size)| (name.as_str(), *size)).collect();
-            let made = self.inputs.iter().map(|it| {
-                let tensor = random_tensor(it, &sizes, &mut state)?;
-                to_data(&tensor).ok_or_else(|| no_data(&it.name))
-            });
-            return made.collect();
-        };
-        let mut archive = Archive::open(path)?;
-        let found = self.inputs.iter().map(|it| match array(&mut archive, "in:", it)? {
-            Some(data) => Ok(data),
-            None => {
-                let message = format!(
-                    "there is no `{}` or `in:{0}` in it; it has: {}",
-                    it.name,
-                    archive.keys().join(", ")
-                );
-                Err(Failure::file(path, "use", message))
+        let values = crate::inputs::inputs(&self.function, file, seed, dims)?;
+        // Random values are given to what has no default.
+        let is_whole = values.len() == self.function.inputs.len();
+        let mut values = values.into_iter();
+        let value = |(input, default): (&Parameter, &Option<TensorData>)| {
+            let given = if is_whole || !input.optional { values.next() } else { None };
+            match (given, default) {
+                (Some(Value::Tensor(it)), _) => to_data(&it).ok_or_else(|| no_data(&input.name)),
+                (_, Some(data)) => Ok(data.clone()),
+                _ => Err(Failure::Usage(format!(
+                    "give a value for input `{}`: `--inputs FILE.npz`",
+                    input.name
+                ))),
             }
-        });
-        found.collect()
+        };
+        self.function.inputs.iter().zip(&self.defaults).map(value).collect()
     }
 
     /// Expected outputs, those that are in the file.
     pub(crate) fn expected(&self, path: &Path) -> Result<Vec<(String, TensorData)>, Failure> {
         let mut archive = Archive::open(path)?;
+        let names = names(&self.function.outputs);
+        archive.check_outputs(&names)?;
         let mut found = Vec::new();
-        for output in &self.outputs {
+        for output in &self.function.outputs {
             if let Some(data) = array(&mut archive, "out:", output)? {
                 found.push((output.name.clone(), data));
             }
         }
         if found.is_empty() {
-            let names: Vec<&str> = self.outputs.iter().map(|it| it.name.as_str()).collect();
             let message = format!("none of the model's outputs is in it: {}", names.join(", "));
             return Err(Failure::file(path, "use", message));
         }
         Ok(found)
     }
+}
+
+/// Names of what a function takes or returns.
+pub(crate) fn names(of: &[Parameter]) -> Vec<&str> {
+    of.iter().map(|it| it.name.as_str()).collect()
 }
 
 fn array(archive: &mut Archive<'_>, prefix: &str, of: &Parameter) -> Result<Option<TensorData>, Failure> {

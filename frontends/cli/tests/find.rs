@@ -92,6 +92,69 @@ fn a_wrong_rule_is_found_and_shown_again() {
     assert!(shown.out.contains("mul("), "{}", shown.out);
 }
 
+/// The command that is said holds all that decides what is seen, and a shell reads it.
+#[test]
+fn the_command_that_is_said_is_one_of_a_shell() {
+    let (folder, _) = folder_with("g.graph", GRAPH.as_bytes());
+    arrays(folder.path());
+    let rule = "rule wrong bitwise\n  mul(x, y) => add(x, y)\n";
+    std::fs::write(folder.path().join("it's wrong.rules"), rule).expect("written");
+    let given = [
+        "bisect",
+        "g.graph",
+        "--inputs",
+        "right.npz",
+        "--expect",
+        "right.npz",
+        "--rules",
+        "it's wrong.rules",
+        "-o",
+        "a small one",
+        "--rtol",
+        "0.001",
+        "--ulp",
+        "9",
+        "--accuracy",
+        "strict",
+        "--cpu",
+        "baseline",
+        "--passes",
+        "-layout,+simplify{rounds=1}",
+    ];
+    let bisected = orogen(folder.path(), &given);
+    assert_eq!(bisected.status, 1, "{}", bisected.err);
+    let said = bisected.out.lines().last().and_then(|it| it.strip_prefix("see it with: "));
+    let said = said.expect("a command");
+    let expected = "orogen reduce 'a small one.graph' --passes 'simplify{rounds=1}' --accuracy strict --rules \
+                    'it'\\''s wrong.rules' --rtol 1e-3 --ulp 9 --inputs 'a small one.npz'";
+    assert_eq!(said, expected);
+    let tool = std::path::Path::new(env!("CARGO_BIN_EXE_orogen")).parent().expect("a folder");
+    let path = format!("{}:{}", tool.display(), std::env::var("PATH").unwrap_or_default());
+    let mut shell = std::process::Command::new("sh");
+    let shown =
+        shell.args(["-c", said]).env("PATH", path).current_dir(folder.path()).output().expect("a shell");
+    assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("mul("));
+}
+
+/// Inputs that are left out have their defaults, as in a run; what is expected of no output is refused, as there.
+#[test]
+fn inputs_and_expected_outputs_are_those_of_a_run() {
+    let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/models/gain.onnx");
+    let (folder, _) = folder_with("gain.onnx", &std::fs::read(model).expect("the example"));
+    let run = |args: &[&str]| orogen(folder.path(), &[args, &["--opt-in", "dataflow-ir"]].concat());
+    npz(&folder.path().join("in.npz"), &[("x", "<f4", "(1, 4)", false, &floats(&[1.0, 2.0, 3.0, 4.0]))]);
+    let saved = run(&["run", "gain.onnx", "--inputs", "in.npz", "--save", "out.npz"]);
+    assert_eq!(saved.status, 0, "{}", saved.err);
+    let bisected = run(&["bisect", "gain.onnx", "--inputs", "in.npz", "--expect", "out.npz"]);
+    assert_eq!(bisected.out, "the compiled model computes what is expected\n", "{}", bisected.err);
+    npz(&folder.path().join("other.npz"), &[("out:z", "<f4", "(1,)", false, &floats(&[1.0]))]);
+    for command in ["run", "bisect"] {
+        let said = run(&[command, "gain.onnx", "--inputs", "in.npz", "--expect", "other.npz"]);
+        refused(&said, 4, "`out:z` is no output of the model; its outputs are: ");
+    }
+}
+
 /// Values inside of a model are known by their names, or by those of the nodes that make them.
 #[test]
 fn values_of_another_program_are_compared_by_name() {

@@ -70,10 +70,83 @@ fn wrong_rules_are_refused_with_their_place() {
 fn rules_are_listed_as_text_that_is_read_again() {
     let (folder, _) = folder_with("my.rules", ROOT.as_bytes());
     let outcome = orogen(folder.path(), &["rules"]);
-    assert!(outcome.out.contains("rule compose-transposes bitwise") && outcome.out.contains("unproven: "));
+    assert!(outcome.out.contains("rule compose-transposes bitwise"));
+    assert!(outcome.out.contains("unproven: "), "{}", outcome.out);
+    let explored = "// explore, claimed for all sizes\nrule transpose-after-unary bitwise explored\n";
+    assert!(outcome.out.contains(explored), "{}", outcome.out);
     let own = orogen(folder.path(), &["rules", "--rules", "my.rules"]);
     assert!(own.out.contains(ROOT), "{}", own.out);
     std::fs::write(folder.path().join("all.rules"), &outcome.out).expect("a file");
     let again = orogen(folder.path(), &["rules", "all.rules"]);
     assert_eq!(again.status, 0, "{}", again.err);
+}
+
+/// What is explored is all that is text; what is marked is nothing else.
+#[test]
+fn rules_of_a_file_are_explored() {
+    let nodes = [
+        onnx::node("Mul", "", &["x", "x"], &["a"], "square"),
+        onnx::node("Sqrt", "", &["a"], &["y"], "root"),
+    ];
+    let dims = ["4096", "4096"];
+    let model = onnx::model(&nodes, &[], &[onnx::value("x", &dims)], &[onnx::value("y", &dims)]);
+    let (folder, _) = folder_with("m.onnx", &model);
+    let marked = ROOT.replace("reassociates", "reassociates explored");
+    for (name, text) in [("plain.rules", ROOT), ("marked.rules", &marked)] {
+        std::fs::write(folder.path().join(name), text).expect("a file");
+    }
+    let with = |rules, passes| {
+        simplified(folder.path(), &["--opt-in", "dataflow-ir", "--rules", rules, "--passes", passes])
+    };
+    assert!(with("plain.rules", "default").contains("abs("));
+    assert!(with("marked.rules", "default").contains("sqrt("));
+    for rules in ["plain.rules", "marked.rules"] {
+        assert!(with(rules, "canonicalize,legalize,fuse").contains("sqrt("), "{rules}");
+        assert!(with(rules, "canonicalize,explore,legalize,fuse").contains("abs("), "{rules}");
+    }
+    // On the legacy path nothing is explored.
+    assert!(simplified(folder.path(), &["--rules", "marked.rules"]).contains("sqrt("));
+    let turned = "rule turned bitwise\n  add(x, y) => add(y, x)\nrule transpose-after-unary bitwise explored\n  neg(neg(x)) => x\n";
+    std::fs::write(folder.path().join("turned.rules"), turned).expect("a file");
+    for (list, codes) in [("print", &["N012"][..]), ("rules", &["N012"])] {
+        let file: &[&str] = if list == "print" { &["m.onnx", "--rules"] } else { &[] };
+        let refused = orogen(folder.path(), &[&[list], file, &["turned.rules"]].concat());
+        assert_eq!(refused.status, 3, "{}", refused.err);
+        assert!(codes.iter().all(|it| refused.err.contains(it)), "{}", refused.err);
+        assert!(refused.err.contains("write `explored` behind the class"), "{}", refused.err);
+    }
+    std::fs::write(
+        folder.path().join("turned.rules"),
+        turned.replace("turned bitwise", "turned bitwise explored"),
+    )
+    .expect("a file");
+    let taken = orogen(folder.path(), &["print", "m.onnx", "--rules", "turned.rules"]);
+    assert!(taken.err.contains("N004") && taken.err.contains("3:6"), "{}", taken.err);
+    assert_eq!(orogen(folder.path(), &["rules", "turned.rules"]).status, 0);
+}
+
+/// A machine looks for values that a rule from outside changes, where it is asked to verify.
+#[test]
+fn a_rule_that_is_wrong_is_refused_by_verify() {
+    let (folder, _) = folder_with("m.onnx", &root_of_square());
+    let wrong = format!("{ROOT}rule wrong bitwise\n  transpose(x) {{perm = p}} => x\n");
+    std::fs::write(folder.path().join("wrong.rules"), wrong).expect("a file");
+    std::fs::write(folder.path().join("my.rules"), ROOT).expect("a file");
+    let compile = |rules, more: &[&str]| {
+        orogen(folder.path(), &[&["compile", "m.onnx", "-o", "m.so", "--rules", rules], more].concat())
+    };
+    assert_eq!(compile("my.rules", &["--verify"]).status, 0);
+    assert_eq!(compile("wrong.rules", &[]).status, 0);
+    let refused = compile("wrong.rules", &["--verify"]);
+    assert_eq!(refused.status, 3, "{}", refused.err);
+    for phrase in [
+        "error[N015]: rule `wrong` is wrong: result 0 at [",
+        "3:6",
+        "in `wrong.rules`",
+        "transpose(%p1)",
+        "return %p1",
+    ] {
+        assert!(refused.err.contains(phrase), "no `{phrase}` in:\n{}", refused.err);
+    }
+    assert!(!refused.err.contains("root-of-square"), "{}", refused.err);
 }

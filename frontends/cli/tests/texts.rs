@@ -38,6 +38,15 @@ fn a_model_written_at_any_stage_runs_in_another_process() {
     }
     let there = names(folder.path());
     assert_eq!(there, ["a.flow", "a.safetensors", "b.flow", "b.safetensors", "c.plan", "c.safetensors"]);
+    // A constant of the file beside a text counts once.
+    let weights = |file: &str| {
+        let seen = run(&["inspect", file]);
+        seen.out.lines().find(|it| it.starts_with("  weights: ")).expect("a line").to_owned()
+    };
+    assert_eq!(weights("a.flow"), weights(&model));
+    assert!(
+        run(&["inspect", "a.flow"]).out.contains("opt-ins: none (it compiles with `--opt-in dataflow-ir`)")
+    );
     // Another model's constants are none of this one; neither are damaged ones.
     let constants = folder.path().join("a.safetensors");
     let mut bytes = std::fs::read(&constants).expect("written");

@@ -75,6 +75,9 @@ pub(crate) fn compile(
     model: &Model,
     options: &CompileOptions,
 ) -> Result<Artifact, Diagnostics> {
+    if options.verify {
+        compiler.added.check(compiler)?;
+    }
     let (lowered, mut report) = compiler.lower(model, options, Step::PlanMemory)?;
     let Lowered::Plan(plans) = lowered else {
         return Err(Diagnostic::error("D001", "lowering ended before the call plan").into());

@@ -8,7 +8,7 @@ pub use crate::frontend::{FileHead, Frontend, ImportOptions, ImportReport, Recog
 pub use crate::passes::{
     Accuracy, Changed, Fact, Facts, Instrument, Ir, IrRef, Pass, PassCx, PassDef, PassInfo, Place, Step,
 };
-pub use crate::rules::{ApplyRules, Legalizer, Lowering, OpCall, Rewriter, Rule, RuleClass};
+pub use crate::rules::{ApplyRules, Legalizer, Lowering, Match, Matcher, OpCall, Rewriter, Rule, RuleClass};
 pub use crate::{
     Artifact, Builder, CompileOptions, Compiler, Cpu, Diagnostic, Diagnostics, Entry, HostFunction, Library,
     LowerReport, Lowered, Model, Operator, OptIn, RuntimeError, State, Tensor,

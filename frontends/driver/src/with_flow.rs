@@ -39,5 +39,6 @@ pub(crate) fn open_sizes(module: &Module) -> Vec<String> {
 
 /// What is known of rules.
 pub(crate) mod proofs {
+    pub(crate) use super::prove::AddedRules;
     pub use orogen_passes::proof::{RuleProof, Verdict};
 }

@@ -4,6 +4,7 @@ use super::settings::{OptionDef, Settings};
 use crate::manager::{Accuracy, Pass, Step};
 use crate::rewrite::RuleClass;
 use crate::rules::apply::ApplyRules;
+use crate::rules::explored::ExploredRules;
 use crate::rules::legalize::LegalizeTable;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::flow::Module;
@@ -23,6 +24,8 @@ pub struct Parts<'a> {
     pub simplify: &'a ApplyRules,
     /// The rules of step `layout`.
     pub layout: &'a ApplyRules,
+    /// Rules for equality saturation alone.
+    pub explored: &'a ExploredRules,
 }
 
 /// Makes a pass with these settings.

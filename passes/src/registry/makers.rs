@@ -38,7 +38,8 @@ const MAKERS: &[(&str, Make<Module>)] = &[
         };
         let lowering: [Arc<dyn Pass<Module>>; 3] =
             [Arc::new(parts.layout.clone()), Arc::new(Legalize::new(parts.table.clone())), Arc::new(Fuse)];
-        Ok(Arc::new(Explore::when_run(budget).judged_by(lowering)))
+        let steps = [parts.simplify.clone(), parts.layout.clone()];
+        Ok(Arc::new(Explore::of_steps(steps, parts.explored.clone(), budget).judged_by(lowering)))
     }),
     ("order-products", |parts, _| {
         Ok(Arc::new(ApplyRules::of_code("order-products", parts.ops, chains::RULES)?))

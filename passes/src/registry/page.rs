@@ -5,6 +5,7 @@ use super::named::NAMED;
 use super::passes::{PassTable, Passes, TURNS};
 use crate::manager::{Fact, Facts};
 use crate::rules::apply::ApplyRules;
+use crate::rules::explored::ExploredRules;
 use crate::rules::legalize::LegalizeTable;
 use orogen_ir::ops::OpRegistry;
 use std::fmt::Write as _;
@@ -16,7 +17,13 @@ use std::fmt::Write as _;
 pub fn standard_page() -> String {
     let ops = OpRegistry::standard();
     let (simplify, layout) = (ApplyRules::simplify(&ops), ApplyRules::layout(&ops));
-    let passes = PassTable::standard().build(&ops, LegalizeTable::standard(&ops), simplify, layout);
+    let passes = PassTable::standard().build(
+        &ops,
+        LegalizeTable::standard(&ops),
+        simplify,
+        layout,
+        ExploredRules::default(),
+    );
     render(&passes.unwrap_or_else(|found| panic!("what ships fits together: {found}")))
 }
 

@@ -8,7 +8,9 @@ use crate::manager::{
     Accuracy, Fact, Facts, Held, Ir, ListEdit, Pass, PassCall, PassInfo, PassList, Pipeline, Place, Step,
     check_order, nearest,
 };
+use crate::rewrite::AnyRule;
 use crate::rules::apply::ApplyRules;
+use crate::rules::explored::ExploredRules;
 use crate::rules::legalize::LegalizeTable;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::flow::Module;
@@ -169,8 +171,9 @@ impl PassTable {
         table: LegalizeTable,
         simplify: ApplyRules,
         layout: ApplyRules,
+        explored: ExploredRules,
     ) -> Result<Passes, Diagnostics> {
-        let parts = Parts { ops, table: &table, simplify: &simplify, layout: &layout };
+        let parts = Parts { ops, table: &table, simplify: &simplify, layout: &layout, explored: &explored };
         let mut found = Diagnostics::new();
         let graph = all(&self.defs, &parts, self.graph, &mut found);
         // A build without the dataflow IR has no passes over it, and so no places among them.
@@ -191,7 +194,7 @@ impl PassTable {
             }
         }
         let defs = self.defs.into_iter().map(|it| it.1).collect();
-        once.into_result(Passes { defs, graph, flow, table, simplify, layout })
+        once.into_result(Passes { defs, graph, flow, table, simplify, layout, explored })
     }
 }
 
@@ -249,6 +252,7 @@ pub struct Passes {
     table: LegalizeTable,
     simplify: ApplyRules,
     layout: ApplyRules,
+    explored: ExploredRules,
 }
 
 /// What is known of a pass.
@@ -317,13 +321,15 @@ impl Passes {
         self.defs.iter().find(|it| it.name == name)
     }
 
-    /// The rules of a step, `simplify` or `layout`.
-    pub fn rules(&self, step: Step) -> Option<&ApplyRules> {
-        match step {
-            Step::Simplify => Some(&self.simplify),
-            Step::Layout => Some(&self.layout),
-            _ => None,
-        }
+    /// The rules in the order they are tried, each with the pass that applies it: `simplify`, `layout` or `explore`, which
+    /// applies those of the others too.
+    ///
+    /// # Panics
+    /// When `ops` lacks a standard operator.
+    pub fn rules(&self, ops: &OpRegistry) -> impl Iterator<Item = (&'static str, &AnyRule)> {
+        let simplify = self.simplify.rules().rules().map(|it| ("simplify", it));
+        let layout = self.layout.rules().rules().map(|it| ("layout", it));
+        simplify.chain(layout).chain(self.explored.rules(ops).map(|it| ("explore", it)))
     }
 
     /// How operators are lowered.
@@ -344,7 +350,13 @@ impl Passes {
         list: Option<&PassList>,
         steps: impl Fn(Step) -> bool,
     ) -> Result<Pipeline<I>, Diagnostics> {
-        let parts = Parts { ops, table: &self.table, simplify: &self.simplify, layout: &self.layout };
+        let parts = Parts {
+            ops,
+            table: &self.table,
+            simplify: &self.simplify,
+            layout: &self.layout,
+            explored: &self.explored,
+        };
         let all = I::all(self);
         let defaults = |it: PassInfo| match self.def(it.name) {
             Some(def) => def.when == When::Admitted && def.class.is_admitted(accuracy),

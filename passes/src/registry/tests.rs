@@ -3,6 +3,7 @@
 use super::*;
 use crate::manager::*;
 use crate::rules::apply::ApplyRules;
+use crate::rules::explored::ExploredRules;
 use crate::rules::legalize::LegalizeTable;
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::flow::Module;
@@ -11,7 +12,8 @@ use orogen_ir::ops::OpRegistry;
 use std::sync::Arc;
 
 fn built(ops: &OpRegistry, table: PassTable) -> Result<Passes, Diagnostics> {
-    table.build(ops, LegalizeTable::standard(ops), ApplyRules::simplify(ops), ApplyRules::layout(ops))
+    let (simplify, layout) = (ApplyRules::simplify(ops), ApplyRules::layout(ops));
+    table.build(ops, LegalizeTable::standard(ops), simplify, layout, ExploredRules::default())
 }
 
 fn names<I: Ir>(pipeline: &Pipeline<I>) -> String {

@@ -28,6 +28,8 @@ pub struct Rewrite {
     pub name: Arc<str>,
     /// How exact it is.
     pub class: RuleClass,
+    /// Whether it is for equality saturation alone, since it may go in circles or has several roots.
+    pub explored: bool,
     /// Why no machine has proven it, when none has.
     pub unproven: Option<Arc<str>>,
     /// Spellings of names.

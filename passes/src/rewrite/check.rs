@@ -57,13 +57,14 @@ impl Sort {
     }
 }
 
-/// Checks a rule: `explore` rules may go in circles.
+/// Checks a rule: those that are for exploration, or all with `explore`, may go in circles.
 pub(super) fn check(
     parsed: Parsed,
     ops: &OpRegistry,
     lines: &LineIndex<'_>,
     explore: bool,
 ) -> Result<Rewrite, Diagnostics> {
+    let explore = explore || parsed.rewrite.explored;
     let mut checker = Checker::new(&parsed, ops, lines);
     checker.left();
     checker.others(explore);
@@ -77,8 +78,8 @@ pub(super) fn check(
     if looped {
         let message = format!("rule `{}` applies to what it makes, and would go on", parsed.rewrite.name);
         found.push(Diagnostic::error("N012", message).at_place(lines.place(parsed.title)).help(
-            "let it be smaller on the right, or add what tells the sides apart; \
-                       both orders of commutative operators are tried anyway",
+            "let it be smaller on the right, or add what tells the sides apart; both orders of commutative operators \
+             are tried anyway; or write `explored` behind the class: pass `explore` alone applies it then",
         ));
     }
     found.into_result(parsed.rewrite)
@@ -163,8 +164,9 @@ impl<'a> Checker<'a> {
         for (pattern, _) in &rule.others {
             if !explore {
                 let message = "only rules of exploration replace several operations at once".to_owned();
-                self.error(&pattern.span, "N008", message).help =
-                    Some("write a rule for one of them, or a pass".to_owned());
+                self.error(&pattern.span, "N008", message).help = Some(
+                    "write `explored` behind the class: pass `explore` alone applies it then".to_owned(),
+                );
             }
             let reads = pattern.operand_names().any(|it| self.sorts[it.index()] == Some(Sort::Value));
             if !reads || pattern.optional || pattern.repeated || pattern.once {

@@ -65,8 +65,9 @@ pub use function::{Function, Predicate};
 pub use pattern::{Match, Matcher};
 pub use print::print;
 pub use rewriter::{OpCall, Rewriter, Rule, RuleFn, Value};
-pub use set::RuleSet;
 pub(crate) use set::changes_type;
+pub use set::{RuleSet, taken};
+pub(crate) use shipped::names as shipped_names;
 
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::ops::OpRegistry;
@@ -84,7 +85,7 @@ pub fn parse(text: &str, ops: &OpRegistry) -> Result<Vec<Rewrite>, Diagnostics> 
     parse_for(text, ops, false)
 }
 
-/// The rules of a text for equality saturation, which may go in circles.
+/// The rules of a text for equality saturation, which may go in circles, as those may that are marked `explored`.
 ///
 /// # Errors
 /// As [`parse`], but for `N012`.

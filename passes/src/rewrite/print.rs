@@ -15,6 +15,7 @@ const WIDTH: usize = 110;
 pub fn print(rule: &Rewrite) -> String {
     let p = Printer { rule };
     let mut text = format!("rule {} {}", rule.name, rule.class);
+    text.push_str(if rule.explored { " explored" } else { "" });
     if let Some(reason) = &rule.unproven {
         let _ = write!(text, " unproven {}", quote(reason));
     }

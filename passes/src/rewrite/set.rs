@@ -59,9 +59,11 @@ impl RuleSet {
         let mut found = Diagnostics::new();
         for rule in super::parse(text, ops)? {
             let place = rule.place.clone();
-            if let Err(taken) = self.insert_rewrite(ops, Arc::new(rule)) {
-                found.push(taken.at_place(place));
-            }
+            let outcome = match rule.explored {
+                true => Err(only_explored(&rule.name)),
+                false => self.insert_rewrite(ops, Arc::new(rule)),
+            };
+            found.0.extend(outcome.err().map(|it| it.at_place(place)));
         }
         found.into_result(())
     }
@@ -104,15 +106,19 @@ impl RuleSet {
     }
 
     fn add(&mut self, rule: Entry, roots: impl IntoIterator<Item = OpId>) -> Result<(), Diagnostic> {
-        if self.rules.iter().any(|it| it.name == rule.name) {
-            return Err(Diagnostic::error("N004", format!("there are two rules `{}`", rule.name))
-                .help("give one of them another name"));
+        if self.contains(&rule.name) {
+            return Err(taken(&rule.name));
         }
         for root in roots {
             self.rows.entry(root).or_default().push(self.rules.len());
         }
         self.rules.push(rule);
         Ok(())
+    }
+
+    /// Whether it has a rule of this name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.rules.iter().any(|it| *it.name == *name)
     }
 
     /// The rules, in the order they are tried.
@@ -139,6 +145,18 @@ impl RuleSet {
         }
         self.rules_of(call.op, accuracy).find_map(|rule| Some((rule.apply(rewriter, call)?, rule)))
     }
+}
+
+/// The error of a name that another rule has (law R3).
+pub fn taken(name: &str) -> Diagnostic {
+    Diagnostic::error("N004", format!("there are two rules `{name}`")).help("give one of them another name")
+}
+
+/// The error of a rule in a set that is applied until none applies.
+fn only_explored(name: &str) -> Diagnostic {
+    let message =
+        format!("rule `{name}` is for exploration alone, and this set is applied until none applies");
+    Diagnostic::error("N008", message).help("leave `explored` out, or give the rule to a compiler")
 }
 
 /// Operators that compute element by element.

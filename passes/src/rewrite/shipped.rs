@@ -25,8 +25,7 @@ impl Entry {
     }
 
     pub(super) fn shipped(text: &'static str) -> Entry {
-        let name = text.split_whitespace().nth(1).unwrap_or_default();
-        Entry { name: name.into(), text, read: Arc::default() }
+        Entry { name: name(text).into(), text, read: Arc::default() }
     }
 
     /// The rule.
@@ -39,6 +38,15 @@ impl Entry {
             AnyRule::Text(Arc::new(rule))
         })
     }
+}
+
+fn name(text: &'static str) -> &'static str {
+    text.split_whitespace().nth(1).unwrap_or_default()
+}
+
+/// The names of the rules of a file.
+pub(crate) fn names(text: &'static str) -> impl Iterator<Item = &'static str> {
+    split(text).map(name)
 }
 
 fn first(text: &str) -> Option<Rewrite> {

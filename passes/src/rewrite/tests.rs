@@ -15,9 +15,9 @@ const SHIPPED: [&str; 3] = [
 fn rules_for_saturation_are_read_again_too() {
     let ops = OpRegistry::standard();
     let text = include_str!("../../rules/explore.rules");
-    for rule in parse_explored(text, &ops).unwrap_or_else(|found| panic!("{found}")) {
+    for rule in parse(text, &ops).unwrap_or_else(|found| panic!("{found}")) {
         let printed = print(&rule);
-        let again = parse_explored(&printed, &ops).unwrap_or_else(|found| panic!("{printed}\n{found}"));
+        let again = parse(&printed, &ops).unwrap_or_else(|found| panic!("{printed}\n{found}"));
         assert_eq!(print(&again[0]), printed);
     }
 }
@@ -27,7 +27,7 @@ fn rules_for_saturation_are_read_again_too() {
 fn rules_that_ship_are_read_one_by_one_as_they_are_together() {
     let ops = OpRegistry::standard();
     for text in SHIPPED.into_iter().chain([include_str!("../../rules/explore.rules")]) {
-        let all = parse_explored(text, &ops).unwrap_or_else(|found| panic!("{found}"));
+        let all = parse(text, &ops).unwrap_or_else(|found| panic!("{found}"));
         let parts: Vec<&str> = split(text).collect();
         assert_eq!(parts.len(), all.len());
         let mut set = RuleSet::default();
@@ -115,7 +115,16 @@ fn each_wrong_rule_of_a_text_is_found() {
 #[test]
 fn rules_for_saturation_may_go_in_circles() {
     let ops = OpRegistry::standard();
-    assert!(parse_explored("rule a bitwise\n  add(x, y) => add(y, x)", &ops).is_ok());
+    let turned = "rule a bitwise explored\n  add(x, y) => add(y, x)\n";
+    assert!(parse_explored(&turned.replace(" explored", ""), &ops).is_ok());
+    let marked = parse(turned, &ops).unwrap_or_else(|found| panic!("{found}"));
+    assert!(marked[0].explored && print(&marked[0]) == turned);
+    let found = RuleSet::parse(&ops, turned).expect_err("it would go on");
+    assert_eq!(found.0[0].code, "N008");
+    assert_eq!(
+        found.0[0].message,
+        "rule `a` is for exploration alone, and this set is applied until none applies"
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@ pub mod attention;
 pub mod chains;
 mod constants;
 pub mod donation;
+pub mod explored;
 pub mod fold;
 pub mod fusion;
 pub mod identity;

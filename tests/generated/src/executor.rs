@@ -2,11 +2,10 @@
 
 use orogen::ir::choices::Choices;
 use orogen::passes::Place;
-use orogen::rules::{AnyRule, ApplyRules, Rewrite, RuleSet, parse_explored};
+use orogen::rules::{AnyRule, ApplyRules, Rewrite, RuleSet};
 use orogen::{Accuracy, CompileOptions, Compiler, Cpu, Diagnostics, Step};
 use orogen_differential::{Executor, Way};
 use orogen_ir::generate::Random;
-use orogen_passes::flow::egraph;
 use std::fmt;
 use std::sync::Arc;
 
@@ -128,7 +127,6 @@ fn rewriting(seed: u64) -> Result<Compiler, Diagnostics> {
         AnyRule::Code(_) => None,
     };
     let mut rules: Vec<Arc<Rewrite>> = standard.rules().filter_map(|it| text(it.1)).collect();
-    rules.extend(parse_explored(egraph::RULES, ops)?.into_iter().map(Arc::new));
     let mut set = RuleSet::default();
     while !rules.is_empty() {
         let rule = rules.swap_remove(random.below(rules.len()));

@@ -1,10 +1,10 @@
 //! `orogen bisect` and `orogen reduce`; `orogen run --compare-stages`
 
-use crate::args::{BisectArgs, ModelArgs, ReduceArgs, RunArgs, Settled};
+use crate::args::{BisectArgs, ReduceArgs, RunArgs, SearchArgs, Settled};
 use crate::compare::json as measures;
 use crate::failure::Failure;
 use crate::inputs::WITHOUT_INPUTS;
-use crate::output::{plain, say};
+use crate::output::{plain, say, shell_word};
 use crate::values::Ports;
 use crate::{npz, subject};
 use orogen::compare::Difference;
@@ -20,8 +20,8 @@ use std::process::ExitCode;
 const DIFFERENT: u8 = 1;
 
 pub(crate) fn bisect(args: &BisectArgs) -> Result<ExitCode, Failure> {
-    let again = args.search.options.settled(&args.model)?.again();
-    with_model(&args.model, &args.search.options, |compiler, model, options| {
+    let settled = args.search.options.settled(&args.model)?;
+    with_model(&args.model, &settled, |compiler, model, options| {
         let ports = Ports::of(compiler, model, &options)?;
         let inputs = ports.inputs(Some(&args.inputs), 0, &[])?;
         let expected = ports.expected(&args.expect)?;
@@ -41,12 +41,8 @@ pub(crate) fn bisect(args: &BisectArgs) -> Result<ExitCode, Failure> {
         }
         match &blame.reproducer {
             Some(small) => {
-                let how = if pass == Step::Codegen.name() {
-                    "--code".to_string()
-                } else {
-                    format!("--passes {}", blame.call)
-                };
-                show(small, &(how + &again), args.search.output.as_deref(), compiler)?
+                let passes = (pass != Step::Codegen.name()).then_some(blame.call.as_str());
+                show(small, &again(&settled, &args.search, passes), args.search.output.as_deref(), compiler)?
             }
             None => say!("no part of the model shows it alone"),
         }
@@ -69,12 +65,9 @@ pub(crate) fn reduce(args: &ReduceArgs) -> Result<ExitCode, Failure> {
         let (program, _) = compiler.run_passes(model, &options, &none)?;
         let find =
             Search { compiler, options, limits: args.search.limits.limits(), trials: args.search.trials };
-        let (fault, how) = match passes {
-            None => (Fault::Code, "--code".to_string()),
-            Some(passes) => (Fault::Passes(vec![passes.to_string()]), format!("--passes {passes}")),
-        };
+        let fault = passes.map_or(Fault::Code, |it| Fault::Passes(vec![it.to_string()]));
         let small = find::reduce(&find, &program, fault, &inputs)?;
-        show(&small, &(how + &settled.again()), args.search.output.as_deref(), compiler)?;
+        show(&small, &again(&settled, search, passes), args.search.output.as_deref(), compiler)?;
         Ok(ExitCode::SUCCESS)
     };
     match args.code {
@@ -92,7 +85,8 @@ pub(crate) fn compare_stages(args: &RunArgs) -> Result<ExitCode, Failure> {
     if args.expect.is_some() && args.inputs.is_none() {
         return Err(Failure::Usage(WITHOUT_INPUTS.to_string()));
     }
-    with_model(&args.model, &args.options, |compiler, model, mut options| {
+    let settled = args.options.settled(&args.model)?;
+    with_model(&args.model, &settled, |compiler, model, mut options| {
         if let Some(path) = &args.expect {
             options.values = npz::expected_names(path)?;
         }
@@ -151,12 +145,11 @@ pub(crate) fn compare_stages(args: &RunArgs) -> Result<ExitCode, Failure> {
 
 fn with_model<T>(
     path: &Path,
-    args: &ModelArgs,
+    settled: &Settled,
     run: impl FnOnce(&Compiler, &Model, CompileOptions) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let settled = args.settled(path)?;
     settled.with_compiler(|compiler| {
-        let (model, options) = opened(path, &settled, compiler)?;
+        let (model, options) = opened(path, settled, compiler)?;
         run(compiler, &model, options)
     })
 }
@@ -172,8 +165,17 @@ fn opened(path: &Path, settled: &Settled, compiler: &Compiler) -> Result<(Model,
     Ok((model, options))
 }
 
+/// The arguments with which `reduce` sees the fault again: of passes, or of code.
+fn again(settled: &Settled, search: &SearchArgs, passes: Option<&str>) -> Vec<String> {
+    let how = match passes {
+        Some(passes) => vec!["--passes".to_string(), passes.to_string()],
+        None => vec!["--code".to_string()],
+    };
+    [how, settled.again(passes.is_none()), search.limits.again()].concat()
+}
+
 /// Shows a small program, or writes it and its inputs.
-fn show(small: &Reproducer, how: &str, to: Option<&Path>, compiler: &Compiler) -> Result<(), Failure> {
+fn show(small: &Reproducer, how: &[String], to: Option<&Path>, compiler: &Compiler) -> Result<(), Failure> {
     let (before, after) = small.operations;
     let difference: &Difference = &small.difference;
     say!("reduced from {before} to {after} operations: {difference}");
@@ -189,6 +191,9 @@ fn show(small: &Reproducer, how: &str, to: Option<&Path>, compiler: &Compiler) -
         small.inputs.iter().zip(&tensors).map(|((name, _), it)| (format!("in:{name}"), it)).collect();
     let inputs = path.with_extension("npz");
     npz::write(&inputs, &named)?;
-    say!("see it with: orogen reduce {} {how} --inputs {}", path.display(), inputs.display());
+    let (path, inputs) = (path.display().to_string(), inputs.display().to_string());
+    let words = [&["orogen".to_string(), "reduce".to_string(), path], how, &["--inputs".to_string(), inputs]];
+    let words: Vec<String> = words.concat().iter().map(|it| shell_word(it).into_owned()).collect();
+    say!("see it with: {}", words.join(" "));
     Ok(())
 }

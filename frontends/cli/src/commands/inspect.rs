@@ -183,12 +183,22 @@ fn model(args: &InspectArgs) -> Result<ExitCode, Failure> {
     if lowered.is_err() {
         needs(args, &compiler, &model, size)?;
     }
-    let (lowered, report) = lowered?;
+    let (mut lowered, report) = lowered?;
     let report = report.import;
+    // A text takes in all constants of the file beside it, which may be that of other texts too.
+    match &mut lowered {
+        Lowered::Flow(it) => it.compact(),
+        Lowered::Graph(it) => it.compact(),
+        Lowered::Plan(_) => {}
+    }
     let (inputs, outputs) = match &lowered {
         Lowered::Flow(module) => {
             let ports = |list: &[(String, Type)]| -> Vec<Port> {
-                list.iter().map(|it| Port::of_model(&module.shapes, it)).collect()
+                let port = |it: &(String, Type)| Port {
+                    optional: report.optional.contains(&it.0),
+                    ..Port::of_model(&module.shapes, it)
+                };
+                list.iter().map(port).collect()
             };
             (ports(&report.inputs), ports(&report.outputs))
         }
@@ -233,7 +243,11 @@ fn model(args: &InspectArgs) -> Result<ExitCode, Failure> {
     inputs.iter().for_each(|it| say!("  input  {}", it.line()));
     outputs.iter().for_each(|it| say!("  output {}", it.line()));
     say!("  symbols: {}", list_or(&report.dims, "none"));
-    say!("  opt-ins: {}", list_or(&opt_ins, "none (legacy path)"));
+    let none = match format {
+        "flow" => "none (it compiles with `--opt-in dataflow-ir`)",
+        _ => "none (legacy path)",
+    };
+    say!("  opt-ins: {}", list_or(&opt_ins, none));
     say!("  weights: {weights} bytes");
     report.assumptions.iter().for_each(|it| say!("  assumes: {}", plain(it)));
     print_operators(operators);

@@ -24,8 +24,8 @@ pub(crate) fn run(args: &RulesArgs) -> Result<ExitCode, Failure> {
         return prove::run(&compiler, args);
     }
     let Some(path) = &args.file else {
-        for (step, rule) in compiler.rules() {
-            say!("// {}, {}", step.name(), proven(rule.unproven()));
+        for (pass, rule) in compiler.rules() {
+            say!("// {pass}, {}", proven(rule.unproven()));
             match rule {
                 AnyRule::Text(rule) => say!("{}", print(rule)),
                 AnyRule::Code(rule) => say!("// rule {} {} is code\n", rule.name, rule.class),

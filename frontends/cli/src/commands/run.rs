@@ -8,6 +8,7 @@ use crate::npz::Archive;
 use crate::objects::name_of;
 use crate::output::{plain, say};
 use crate::subject::Subject;
+use crate::values::names;
 use crate::{files, inputs, npz, subject};
 use orogen::compare::{Difference, Limits};
 use orogen::runtime;
@@ -178,12 +179,8 @@ fn compare(
     limits: &Limits,
 ) -> Result<Vec<Comparison>, Failure> {
     let path = archive.path();
-    let names: Vec<&str> = results.iter().map(|it| it.name.as_str()).collect();
-    let unknown = |it: &&String| it.strip_prefix("out:").is_some_and(|name| !names.contains(&name));
-    if let Some(unknown) = archive.keys().iter().find(unknown) {
-        let message = format!("`{unknown}` is no output of the model; its outputs are: {}", names.join(", "));
-        return Err(Failure::file(path, "use", message));
-    }
+    let names = names(results);
+    archive.check_outputs(&names)?;
     let mut found = Vec::new();
     for (output, tensor) in results.iter().zip(outputs) {
         let name = output.name.clone();

@@ -1,6 +1,7 @@
 //! What a compiler is made of, put together.
 
 use super::{Compiler, InstrumentFactory, Operator};
+use crate::dataflow::proofs::AddedRules;
 use crate::evaluator::ReferenceEvaluator;
 use crate::frontend::{ErasedFrontend, Frontend, Frontends};
 use orogen_codegen::CodegenOptions;
@@ -12,8 +13,9 @@ use orogen_ir::ops::OpRegistry;
 use orogen_onnx::{Converted, Node, NodeCx, OpTable};
 use orogen_passes::manager::{Accuracy, Held, Instrument, Pass, PassInfo, PassList, Pipeline, Place};
 use orogen_passes::registry::{OTHER_PATH, PLAN_MEMORY, PassDef, PassTable, Passes, Path as PathOf};
-use orogen_passes::rewrite::Rule;
+use orogen_passes::rewrite::{Rewrite, Rule, parse, taken};
 use orogen_passes::rules::apply::ApplyRules;
+use orogen_passes::rules::explored::ExploredRules;
 use orogen_passes::rules::legalize::LegalizeTable;
 use orogen_passes::rules::order::Shuffle;
 use orogen_runtime::HostFunction;
@@ -29,7 +31,7 @@ pub struct Builder {
     operators: Vec<Operator>,
     onnx: OpTable,
     frontends: Vec<Box<dyn ErasedFrontend>>,
-    rules: Vec<AddedRules>,
+    rules: Vec<RulesFromOutside>,
     passes: PassTable,
     list: Option<PassList>,
     instruments: Vec<InstrumentFactory>,
@@ -121,7 +123,8 @@ impl Builder {
         self
     }
 
-    /// Adds rewrite rules to step `simplify` of both paths, tried after those that are there:
+    /// Adds rewrite rules to step `simplify` of both paths, tried after those that are there; pass `explore` reads them too,
+    /// and alone those that are marked `explored`:
     ///
     /// ```
     /// use orogen::prelude::*;
@@ -133,7 +136,7 @@ impl Builder {
     ///
     /// The language is that of [`rules::parse`](crate::rules::parse()) and RFC 0009.
     pub fn rules(&mut self, text: &str) -> &mut Self {
-        self.rules.push(AddedRules::Text { file: None, text: text.to_string() });
+        self.rules.push(RulesFromOutside::Text { file: None, text: text.to_string() });
         self
     }
 
@@ -142,7 +145,7 @@ impl Builder {
         let path = path.as_ref();
         match std::fs::read_to_string(path) {
             Ok(text) => {
-                self.rules.push(AddedRules::Text { file: Some(path.display().to_string()), text });
+                self.rules.push(RulesFromOutside::Text { file: Some(path.display().to_string()), text });
                 self
             }
             Err(error) => {
@@ -154,7 +157,7 @@ impl Builder {
 
     /// The same as code, for what the rule language does not say.
     pub fn rule(&mut self, rule: Rule) -> &mut Self {
-        self.rules.push(AddedRules::Code(rule));
+        self.rules.push(RulesFromOutside::Code(rule));
         self
     }
 
@@ -277,12 +280,14 @@ impl Builder {
                 table.set(id, lower);
             }
         }
-        let mut simplify = ApplyRules::simplify(&ops);
+        let (mut simplify, layout) = (ApplyRules::simplify(&ops), ApplyRules::layout(&ops));
+        let (mut explored, mut added) = (ExploredRules::default(), Vec::new());
         for rules in rules {
             match rules {
-                AddedRules::Code(rule) => note(simplify.rules_mut().insert(&ops, rule)),
-                AddedRules::Text { file, text } => {
-                    let outcome = simplify.rules_mut().insert_text(&ops, &text);
+                RulesFromOutside::Code(rule) => note(simplify.rules_mut().insert(&ops, rule)),
+                RulesFromOutside::Text { file, text } => {
+                    let (outcome, rules) = insert_text(&text, &ops, &mut simplify, &layout, &mut explored);
+                    added.extend(rules.into_iter().map(|it| (file.clone(), it)));
                     for it in outcome.err().into_iter().flat_map(|it| it.0) {
                         note(Err(match &file {
                             Some(file) => it.note(format!("in `{file}`")),
@@ -292,7 +297,6 @@ impl Builder {
                 }
             }
         }
-        let layout = ApplyRules::layout(&ops);
         if !choices.is_usual() {
             for (place, shuffle) in [("import", Shuffle::Operators), ("fuse", Shuffle::Kernels)] {
                 passes.graph_pass(Place::after(place), Arc::new(shuffle));
@@ -301,7 +305,7 @@ impl Builder {
                 }
             }
         }
-        let passes = passes.build(&ops, table, simplify, layout);
+        let passes = passes.build(&ops, table, simplify, layout, explored);
         let passes = passes.and_then(|it| fitting(&it, &ops, list.as_ref()).map(|()| it));
         let passes = passes.map_err(|it| it.0.into_iter().for_each(|it| note(Err(it)))).ok();
         let mut known = Frontends::standard(onnx);
@@ -322,6 +326,7 @@ impl Builder {
             ops,
             frontends: known,
             passes,
+            added: AddedRules::new(added),
             list,
             evaluator: ReferenceEvaluator,
             instruments,
@@ -361,8 +366,36 @@ fn infos<I: PathOf>(pipeline: &Pipeline<I>) -> Vec<PassInfo> {
     pipeline.passes().collect()
 }
 
+/// Adds rules that are text, each where it is applied, and returns them. Pass `explore` reads all of them, so no two have one
+/// name.
+fn insert_text(
+    text: &str,
+    ops: &OpRegistry,
+    simplify: &mut ApplyRules,
+    layout: &ApplyRules,
+    explored: &mut ExploredRules,
+) -> (Result<(), Diagnostics>, Vec<Arc<Rewrite>>) {
+    let rules: Vec<Arc<Rewrite>> = match parse(text, ops) {
+        Ok(rules) => rules.into_iter().map(Arc::new).collect(),
+        Err(found) => return (Err(found), Vec::new()),
+    };
+    let mut found = Diagnostics::new();
+    for rule in rules.iter().cloned() {
+        let (name, place) = (rule.name.clone(), rule.place.clone());
+        let is_taken =
+            explored.contains(&name) || [&*simplify, layout].into_iter().any(|it| it.rules().contains(&name));
+        let outcome = match (is_taken, rule.explored) {
+            (true, _) => Err(taken(&name)),
+            (false, true) => explored.insert(rule),
+            (false, false) => simplify.rules_mut().insert_rewrite(ops, rule),
+        };
+        found.0.extend(outcome.err().map(|it| it.at_place(place)));
+    }
+    (found.into_result(()), rules)
+}
+
 /// Rules from outside.
-enum AddedRules {
+enum RulesFromOutside {
     Text { file: Option<String>, text: String },
     Code(Rule),
 }
@@ -396,8 +429,8 @@ impl std::fmt::Debug for Builder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let operators: Vec<&str> = self.operators.iter().map(|it| it.def.name).collect();
         let rules = self.rules.iter().map(|it| match it {
-            AddedRules::Text { file, .. } => file.as_deref().unwrap_or("text"),
-            AddedRules::Code(rule) => rule.name,
+            RulesFromOutside::Text { file, .. } => file.as_deref().unwrap_or("text"),
+            RulesFromOutside::Code(rule) => rule.name,
         });
         let rules: Vec<&str> = rules.collect();
         f.debug_struct("Builder")

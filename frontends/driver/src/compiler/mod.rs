@@ -7,6 +7,7 @@ pub use builder::Builder;
 pub use operator::Operator;
 
 use crate::artifact::Artifact;
+use crate::dataflow::proofs::AddedRules;
 use crate::evaluator::ReferenceEvaluator;
 use crate::frontend::{Frontends, Unsupported};
 use crate::{CompileOptions, LowerReport, Lowered, Model};
@@ -33,6 +34,8 @@ pub struct Compiler {
     pub(crate) ops: OpRegistry,
     pub(crate) frontends: Frontends,
     pub(crate) passes: Passes,
+    /// Rules that are text and not of ours.
+    pub(crate) added: AddedRules,
     /// What a user said of which of them run.
     pub(crate) list: Option<PassList>,
     pub(crate) evaluator: ReferenceEvaluator,
@@ -65,11 +68,10 @@ impl Compiler {
         self.frontends.operators(&self.ops).join("\n")
     }
 
-    /// The rewrite rules, in the order they are tried, each with the step that applies it.
-    pub fn rules(&self) -> impl Iterator<Item = (Step, &AnyRule)> {
-        let sets =
-            [Step::Simplify, Step::Layout].into_iter().filter_map(|it| Some((it, self.passes.rules(it)?)));
-        sets.flat_map(|(step, set)| set.rules().rules().map(move |it| (step, it)))
+    /// The rewrite rules, in the order they are tried, each with the pass that applies it: `simplify`, `layout`, or `explore`
+    /// for those that are for equality saturation alone. That pass applies those of the others too.
+    pub fn rules(&self) -> impl Iterator<Item = (&'static str, &AnyRule)> {
+        self.passes.rules(&self.ops)
     }
 
     /// What is known of the passes of both paths, in order, whether they run or not.
@@ -209,7 +211,8 @@ impl Compiler {
     /// Compiles a model.
     ///
     /// # Errors
-    /// See [`lower`](Self::lower); and what the target cannot do.
+    /// See [`lower`](Self::lower); and what the target cannot do. With [`CompileOptions::verify`], `N015`: a rule that was
+    /// added as text and is wrong.
     pub fn compile(&self, model: &Model, options: &CompileOptions) -> Result<Artifact, Diagnostics> {
         crate::artifact::compile(self, model, options)
     }

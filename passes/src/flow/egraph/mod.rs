@@ -35,8 +35,10 @@ pub use report::{ExploreReport, RuleCount};
 pub use saturate::{ExploreBudget, Stop};
 
 use crate::manager::{Changed, Facts, Pass, PassCx};
-use crate::rewrite::{AnyRule, RuleSet, parse_explored};
+use crate::rewrite::{AnyRule, RuleSet};
 use crate::rules::apply::ApplyRules;
+use crate::rules::explored::ExploredRules;
+pub use crate::rules::explored::RULES;
 use cost::Moves;
 use extract::Extraction;
 use lowered::{Judge, Lowering};
@@ -49,15 +51,37 @@ use std::sync::{Arc, OnceLock};
 /// Replaces parts of dataflow blocks by the cheapest programs that rules show to be the same.
 #[derive(Clone, Debug)]
 pub struct Explore {
-    /// Those that ship are read when they are needed first: that takes longer than most compilers live without them.
+    /// Read when they are needed first.
     rules: OnceLock<RuleSet>,
+    sources: Option<Box<Sources>>,
     budget: ExploreBudget,
     /// What lowers and fuses, where programs are compared by what is left then.
     lowering: Option<Lowering>,
 }
 
-/// The rules that ship, which may go in circles.
-pub const RULES: &str = include_str!("../../../rules/explore.rules");
+/// Where rules come from: those that are data of the steps that apply rules, and those for equality saturation alone.
+#[derive(Clone, Debug)]
+struct Sources {
+    steps: [ApplyRules; 2],
+    explored: ExploredRules,
+}
+
+impl Sources {
+    /// All of them.
+    ///
+    /// # Panics
+    /// When `ops` lacks a standard operator, and when two rules have one name.
+    fn rules(&self, ops: &OpRegistry) -> RuleSet {
+        let mut set = RuleSet::default();
+        let data = self.steps.iter().flat_map(|it| it.rules().rules()).chain(self.explored.rules(ops));
+        for rule in data {
+            let AnyRule::Text(rule) = rule else { continue };
+            set.insert_rewrite(ops, rule.clone())
+                .unwrap_or_else(|found| panic!("rules of a compiler have names of their own: {found}"));
+        }
+        set
+    }
+}
 
 impl Explore {
     /// With the rules that ship: those of [`RULES`], and those that are data of the steps `simplify` and `layout`.
@@ -65,12 +89,15 @@ impl Explore {
     /// # Panics
     /// When `ops` lacks a standard operator.
     pub fn standard(ops: &OpRegistry) -> Self {
-        Self::new(standard_rules(ops), ExploreBudget::default())
+        let steps = [ApplyRules::simplify(ops), ApplyRules::layout(ops)];
+        Self::of_steps(steps, ExploredRules::default(), ExploreBudget::default())
     }
 
-    /// The same, which reads the rules when it runs first.
-    pub fn when_run(budget: ExploreBudget) -> Self {
-        Explore { rules: OnceLock::new(), budget, lowering: None }
+    /// With the rules that are data of these steps, and those for equality saturation alone. It reads them when it runs first.
+    /// No two rules have one name.
+    pub fn of_steps(steps: [ApplyRules; 2], explored: ExploredRules, budget: ExploreBudget) -> Self {
+        let sources = Some(Box::new(Sources { steps, explored }));
+        Explore { rules: OnceLock::new(), sources, budget, lowering: None }
     }
 
     /// The same within another budget.
@@ -84,12 +111,12 @@ impl Explore {
     /// # Panics
     /// When `ops` lacks a standard operator, of one that reads the rules that ship.
     pub fn rules(&self, ops: &OpRegistry) -> &RuleSet {
-        self.rules.get_or_init(|| standard_rules(ops))
+        self.rules.get_or_init(|| self.sources.as_ref().map_or_else(RuleSet::default, |it| it.rules(ops)))
     }
 
     /// With these rules.
     pub fn new(rules: RuleSet, budget: ExploreBudget) -> Self {
-        Explore { rules: OnceLock::from(rules), budget, lowering: None }
+        Explore { rules: OnceLock::from(rules), sources: None, budget, lowering: None }
     }
 
     /// The same, which keeps what costs less once these steps have lowered and fused it.
@@ -293,23 +320,6 @@ fn write(
         })?;
     }
     Ok(written)
-}
-
-/// The rules that ship.
-fn standard_rules(ops: &OpRegistry) -> RuleSet {
-    let mut set = RuleSet::default();
-    let steps = [ApplyRules::simplify(ops), ApplyRules::layout(ops)];
-    let data = steps.iter().flat_map(|it| it.rules().rules()).filter_map(|it| match it {
-        AnyRule::Text(it) => Some(it.clone()),
-        AnyRule::Code(_) => None,
-    });
-    let own =
-        parse_explored(RULES, ops).unwrap_or_else(|found| panic!("rules over standard operators:\n{found}"));
-    for rule in data.chain(own.into_iter().map(Arc::new)) {
-        set.insert_rewrite(ops, rule)
-            .unwrap_or_else(|found| panic!("rules over standard operators: {found}"));
-    }
-    set
 }
 
 impl Pass<Module> for Explore {

@@ -67,11 +67,18 @@ pub(super) fn parse_pattern(cursor: &mut Cursor<'_>) -> Result<Parsed, Diagnosti
     Ok(parser.parsed(
         "pattern".into(),
         RuleClass::Bitwise,
-        None,
+        Marks::default(),
         (left, right, Vec::new(), conditions),
         place,
         title,
     ))
+}
+
+/// What stands behind the class of a rule.
+#[derive(Default)]
+struct Marks {
+    explored: bool,
+    unproven: Option<Arc<str>>,
 }
 
 type Body = (Pattern, Term, Vec<Let>, Vec<(Condition, Span)>);
@@ -95,7 +102,7 @@ impl<'c, 't> Parser<'c, 't> {
         self,
         name: Arc<str>,
         class: RuleClass,
-        unproven: Option<Arc<str>>,
+        Marks { explored, unproven }: Marks,
         (left, right, lets, conditions): Body,
         place: Place,
         title: Span,
@@ -105,6 +112,7 @@ impl<'c, 't> Parser<'c, 't> {
         let rewrite = Rewrite {
             name,
             class,
+            explored,
             unproven,
             names,
             left,
@@ -123,6 +131,7 @@ impl<'c, 't> Parser<'c, 't> {
         let name = self.rule_name()?;
         let title = self.cursor.span_since(&start);
         let class = self.class()?;
+        let explored = self.cursor.eat_word("explored");
         let unproven = match self.cursor.eat_word("unproven") {
             true => Some(self.cursor.expect_string("the reason why it is not proven")?.into()),
             false => None,
@@ -166,7 +175,14 @@ impl<'c, 't> Parser<'c, 't> {
             return Err(self.cursor.expected("`let`, `where` or the next `rule`"));
         }
         let place = self.cursor.place(title.clone());
-        let mut parsed = self.parsed(name, class, unproven, (left, right, lets, conditions), place, title);
+        let mut parsed = self.parsed(
+            name,
+            class,
+            Marks { explored, unproven },
+            (left, right, lets, conditions),
+            place,
+            title,
+        );
         parsed.rewrite.others = roots.into_iter().zip(results).collect();
         Ok(parsed)
     }
