@@ -5,6 +5,7 @@ mod prove;
 #[path = "check/flow.rs"]
 mod views;
 
+pub(crate) use prove::AddedRules;
 pub(crate) use views::view;
 
 use indexmap::{IndexMap, IndexSet};
@@ -39,6 +40,5 @@ pub(crate) fn open_sizes(module: &Module) -> Vec<String> {
 
 /// What is known of rules.
 pub(crate) mod proofs {
-    pub(crate) use super::prove::AddedRules;
     pub use orogen_passes::proof::{RuleProof, Verdict};
 }

@@ -1,10 +1,13 @@
 //! Stands for what of this crate needs the dataflow IR, in a build without it: there are no modules, and no proofs.
 
+use crate::Compiler;
 use crate::check::view::View;
 use indexmap::IndexMap;
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::flow::Module;
 use orogen_ir::types::TensorData;
+use orogen_passes::rewrite::Rewrite;
+use std::sync::Arc;
 
 pub(crate) fn view(module: &Module) -> Option<View<'_>> {
     module.never()
@@ -26,21 +29,17 @@ pub(crate) fn open_sizes(module: &Module) -> Vec<String> {
 }
 
 /// Nothing is known of rules.
-pub(crate) mod proofs {
-    use crate::{Compiler, Diagnostics};
-    use orogen_passes::rewrite::Rewrite;
-    use std::sync::Arc;
+pub(crate) mod proofs {}
 
-    /// Rules that are text and not of ours; proofs are made in the dataflow IR.
-    pub(crate) struct AddedRules;
+/// Rules that are text and not of ours; proofs are made in the dataflow IR.
+pub(crate) struct AddedRules;
 
-    impl AddedRules {
-        pub(crate) fn new(_: Vec<(Option<String>, Arc<Rewrite>)>) -> AddedRules {
-            AddedRules
-        }
+impl AddedRules {
+    pub(crate) fn new(_: Vec<(Option<String>, Arc<Rewrite>)>) -> AddedRules {
+        AddedRules
+    }
 
-        pub(crate) fn check(&self, _: &Compiler) -> Result<(), Diagnostics> {
-            Ok(())
-        }
+    pub(crate) fn check(&self, _: &Compiler) -> Result<(), Diagnostics> {
+        Ok(())
     }
 }

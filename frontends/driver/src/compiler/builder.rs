@@ -1,7 +1,7 @@
 //! What a compiler is made of, put together.
 
 use super::{Compiler, InstrumentFactory, Operator};
-use crate::dataflow::proofs::AddedRules;
+use crate::dataflow::AddedRules;
 use crate::evaluator::ReferenceEvaluator;
 use crate::frontend::{ErasedFrontend, Frontend, Frontends};
 use orogen_codegen::CodegenOptions;

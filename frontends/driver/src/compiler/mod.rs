@@ -7,7 +7,7 @@ pub use builder::Builder;
 pub use operator::Operator;
 
 use crate::artifact::Artifact;
-use crate::dataflow::proofs::AddedRules;
+use crate::dataflow::AddedRules;
 use crate::evaluator::ReferenceEvaluator;
 use crate::frontend::{Frontends, Unsupported};
 use crate::{CompileOptions, LowerReport, Lowered, Model};
