@@ -35,13 +35,13 @@ impl Line {
         slide.stride <= 2 || element == Element::lane(width)
     }
 
-    /// Elements from the first one read to the last one that whole loads touch, for one vector of outputs.
-    pub(super) fn reach(slide: Slide) -> Size {
+    /// Elements from the first one read to the last one that whole loads touch, for so many vectors of outputs.
+    pub(super) fn reach(slide: Slide, vectors: i64) -> Size {
         let stride = slide.stride;
         let last = Line::bases(slide).last().copied().unwrap_or_default();
         match stride {
-            1 | 2 => Size { fixed: last, per_lane: stride },
-            _ => Size { fixed: last - stride + 1, per_lane: stride },
+            1 | 2 => Size { fixed: last, per_lane: stride * vectors },
+            _ => Size { fixed: last - stride + 1, per_lane: stride * vectors },
         }
     }
 

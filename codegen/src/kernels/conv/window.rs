@@ -1,8 +1,8 @@
 //! Windows that slide over single planes: depthwise convolution and pooling.
 //!
-//! Several rows of outputs are computed at a time: a row of the image is loaded once for all windows that it lies in, and
-//! the sums of these wait for each other no longer. The elements of one window are taken in in the same order, however
-//! many windows there are.
+//! Blocks of outputs are computed at a time, several rows of one vector or of two: a row of the image is loaded once for
+//! all windows that it lies in, a weight once for both vectors, and there are as many sums as multiplications wait for
+//! each other. The elements of one window are taken in in the same order, whatever the block is.
 
 use cranelift_module::{FuncId, Module};
 
@@ -56,8 +56,10 @@ pub struct SlidingWindow {
 impl SlidingWindow {
     /// The most elements of a kernel.
     pub const MOST_TAPS: i64 = 1024;
-    /// The most elements of the kernels of all rows that are computed at a time, each of which is code.
-    const MOST_AT_A_TIME: i64 = 256;
+    /// The most elements of the kernels of all outputs of a lane that are computed at a time, each of which is code.
+    const MOST_AT_A_TIME: i64 = 512;
+    /// The least elements of a kernel for which two vectors of a row are worth the masks for both.
+    const WIDE_TAPS: i64 = 36;
 
     /// A window over `f32`, without an epilogue.
     pub fn floats(isa: Isa, window: Window, geometry: Geometry) -> SlidingWindow {
@@ -85,19 +87,22 @@ impl SlidingWindow {
             + epilogue::params(&self.epilogue)
     }
 
-    /// How many rows of outputs are computed at a time. Operands of the epilogue that have rows of their own are read row
-    /// by row.
-    fn rows_at_a_time(&self) -> i64 {
+    /// How many rows of outputs are computed at a time, and how many vectors of each, both powers of 2. Operands of the
+    /// epilogue that have rows of their own are read row by row.
+    fn at_a_time(&self) -> [i64; 2] {
         let by_row = |it: (Operand, Element)| !matches!(it.0, Operand::Full | Operand::Column);
-        if self.geometry.rank() < 2 || !epilogue::operands(&self.epilogue).all(by_row) {
-            return 1;
-        }
-        // Weights take registers, too.
-        let most = match self.window {
-            Window::Weights if !self.isa.is_avx512() => 2,
-            _ => 4,
+        let taps = self.geometry.taps();
+        let rows = match self.geometry.rank() {
+            2.. if epilogue::operands(&self.epilogue).all(by_row) => 4,
+            _ => 1,
         };
-        if most * self.geometry.taps() > Self::MOST_AT_A_TIME { 1 } else { most }
+        let wide = matches!(self.window, Window::Weights)
+            && taps >= Self::WIDE_TAPS
+            && self.geometry.columns().stride <= 2
+            && epilogue::is_light(&self.epilogue, self.x.arithmetic.width());
+        let fits = |[rows, vectors]: &[i64; 2]| rows * vectors * taps <= Self::MOST_AT_A_TIME;
+        let vectors = if wide { 2 } else { 1 };
+        [[rows, vectors], [rows, 1], [rows.min(2), 1]].into_iter().find(fits).unwrap_or([1, 1])
     }
 
     /// The program for one plane. Parameters: `x`, `weights`, `y`, the extents in and out, the zero points, then one pointer
@@ -146,8 +151,11 @@ impl SlidingWindow {
         });
         let size = i64::from(self.x.element.bytes().trailing_zeros());
         let (strides, _) = strides(&mut b, &input, size);
+        let [most_rows, most_vectors] = self.at_a_time();
         // Wholly inside are the blocks that start in 0..=limit.
-        let limit = b.int_op(IntOp::Sub, w, Line::reach(columns));
+        let limit = |b: &mut Builder, vectors: i64| b.int_op(IntOp::Sub, w, Line::reach(columns, vectors));
+        let one = limit(&mut b, 1);
+        let limits = [one, if most_vectors > 1 { limit(&mut b, most_vectors) } else { one }];
         let axes = rows.iter().zip(&input).zip(strides);
         let row = Row {
             window: self.window,
@@ -166,7 +174,7 @@ impl SlidingWindow {
         let blocks = b.div_lanes(blocks);
         let outputs: Vec<(Slide, IReg)> = rows.iter().copied().zip(output.iter().copied()).collect();
         let out_row = b.int_op(IntOp::ShiftLeft, ow, i64::from(self.y.bytes().trailing_zeros()));
-        each_band(&mut b, &outputs, self.rows_at_a_time(), &mut Vec::new(), &|b, tops, band| {
+        each_band(&mut b, &outputs, most_rows, &mut Vec::new(), &|b, tops, band| {
             let targets: Vec<IReg> = (0..band)
                 .scan(y, |at, i| {
                     *at = if i == 0 { y } else { b.int_add(*at, out_row) };
@@ -175,51 +183,56 @@ impl SlidingWindow {
                 .collect();
             let left = b.int_move(ow);
             let ix = b.int_const(-columns.padding);
-            b.repeat(blocks, |b| {
-                let accs: Vec<VReg> = targets
-                    .iter()
-                    .map(|_| match start {
-                        Some(start) => b.unary(UnaryOp::Move, start),
-                        None => b.splat_lane(self.least().unwrap_or(0)),
-                    })
-                    .collect();
+            let block = |b: &mut Builder, vectors: i64| {
+                let start = |_| match start {
+                    Some(start) => b.unary(UnaryOp::Move, start),
+                    None => b.splat_lane(self.least().unwrap_or(0)),
+                };
+                let accs: Vec<VReg> = (0..band * vectors).map(start).collect();
                 let fast = b.int_const(0);
-                b.when(IntCompare::Ge, left, Size::lanes(1), |b| {
+                b.when(IntCompare::Ge, left, Size::lanes(vectors), |b| {
                     b.when(IntCompare::Ge, ix, 0, |b| {
-                        b.when(IntCompare::Le, ix, limit, |b| b.bump(fast, 1));
+                        b.when(IntCompare::Le, ix, limits[usize::from(vectors > 1)], |b| b.bump(fast, 1));
                     });
                 });
                 b.when_else(
                     IntCompare::Ne,
                     fast,
                     0,
-                    |b| row.accumulate(b, &accs, x, tops, ix, None),
-                    |b| row.accumulate(b, &accs, x, tops, ix, Some(left)),
+                    |b| row.accumulate(b, &accs, vectors, x, tops, ix, None),
+                    |b| row.accumulate(b, &accs, vectors, x, tops, ix, Some(left)),
                 );
-                let store = |b: &mut Builder, mask: Option<MReg>| {
-                    for (acc, target) in accs.iter().zip(&targets) {
+                let store = |b: &mut Builder, masks: Option<&[MReg]>| {
+                    for (i, acc) in accs.iter().enumerate() {
+                        let (target, column) = (targets[i / vectors as usize], i as i64 % vectors);
+                        let mask = masks.map(|it| it[column as usize]);
                         let sum = if exact { b.unary(UnaryOp::ToInt, *acc) } else { *acc };
-                        let value = epilogue::apply(b, &self.epilogue, &bound, sum, 0, mask);
-                        self.y.store(b, value, *target, mask);
+                        let value = epilogue::apply(b, &self.epilogue, &bound, sum, column, mask);
+                        self.y.store(b, value, Addr::new(target).offset(self.y.vectors(column)), mask);
                     }
                 };
                 let masked = |b: &mut Builder| {
-                    let mask = b.first(left);
-                    store(b, Some(mask));
+                    let mask = |i| {
+                        let left = if i == 0 { left } else { b.int_op(IntOp::Sub, left, Size::lanes(i)) };
+                        b.first(left)
+                    };
+                    let masks: Vec<MReg> = (0..vectors).map(mask).collect();
+                    store(b, Some(&masks));
                 };
                 if self.isa.is_avx512() {
                     masked(b);
                 } else {
                     // There stores under a mask take long.
-                    b.when_else(IntCompare::Ge, left, Size::lanes(1), |b| store(b, None), masked);
+                    b.when_else(IntCompare::Ge, left, Size::lanes(vectors), |b| store(b, None), masked);
                 }
-                let done = b.int_op(IntOp::Min, left, Size::lanes(1));
+                let done = b.int_op(IntOp::Min, left, Size::lanes(vectors));
                 let bytes = b.int_op(IntOp::ShiftLeft, done, i64::from(self.y.bytes().trailing_zeros()));
                 targets.iter().for_each(|it| b.bump(*it, bytes));
                 epilogue::next_columns(b, &bound, done);
-                b.bump(left, Size::lanes(-1));
-                b.bump(ix, Size::lanes(columns.stride));
-            });
+                b.bump(left, Size::lanes(-vectors));
+                b.bump(ix, Size::lanes(columns.stride * vectors));
+            };
+            in_powers(b, blocks, most_vectors, &block);
             if let [_, .., last] = targets[..] {
                 b.int_move_into(y, last);
             }
@@ -301,8 +314,20 @@ impl SlidingWindow {
     }
 }
 
+/// Runs `body` for `count` things, so many at a time: `most`, a power of 2, as long as there are so many, then smaller ones.
+fn in_powers(b: &mut Builder, count: IReg, most: i64, body: &dyn Fn(&mut Builder, i64)) {
+    let times = if most == 1 { count } else { b.int_op(IntOp::ShiftRight, count, i64::from(most.ilog2())) };
+    b.repeat(times, |b| body(b, most));
+    let mut rest = most;
+    while rest > 1 {
+        rest /= 2;
+        let bit = b.int_op(IntOp::And, count, rest);
+        b.when(IntCompare::Ne, bit, 0, |b| body(b, rest));
+    }
+}
+
 /// Runs `body` for every row of outputs, with the positions that its windows start from on each axis of rows, and with how
-/// many rows of the last axis it is to compute: `most` as long as there are so many, then one.
+/// many rows of the last axis it is to compute.
 fn each_band(
     b: &mut Builder,
     axes: &[(Slide, IReg)],
@@ -313,16 +338,10 @@ fn each_band(
     let Some((&(slide, count), inner)) = axes.split_first() else { return body(b, tops, 1) };
     let top = b.int_const(-slide.padding);
     tops.push(top);
-    if inner.is_empty() && most > 1 {
-        let bands = b.int_op(IntOp::ShiftRight, count, i64::from(most.ilog2()));
-        b.repeat(bands, |b| {
-            body(b, tops, most);
-            b.bump(top, most * slide.stride);
-        });
-        let rest = b.int_op(IntOp::And, count, most - 1);
-        b.repeat(rest, |b| {
-            body(b, tops, 1);
-            b.bump(top, slide.stride);
+    if inner.is_empty() {
+        in_powers(b, count, most, &|b, rows| {
+            body(b, tops, rows);
+            b.bump(top, rows * slide.stride);
         });
     } else {
         b.repeat(count, |b| {
@@ -358,20 +377,21 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// Takes in the windows of the block whose first output reads from these positions on the axes of rows, from column
-    /// `ix` on, and of those in the rows after it. With `left`, the number of outputs still to do, loads are masked to what
+    /// Takes in the windows of the block, of so many vectors, whose first output reads from these positions on the axes of
+    /// rows, from column `ix` on, and of those in the rows after it. With `left`, the number of outputs still to do, loads are masked to what
     /// lies in the image.
     fn accumulate(
         &self,
         b: &mut Builder,
         accs: &[VReg],
+        vectors: i64,
         x: IReg,
         tops: &[IReg],
         ix: IReg,
         left: Option<IReg>,
     ) {
         let Source { element, arithmetic, .. } = *self.source;
-        let line = Line::new(b, self.columns, element, 1, ix, left.map(|left| (self.w, left)));
+        let line = Line::new(b, self.columns, element, vectors, ix, left.map(|left| (self.w, left)));
         let other = match self.window {
             Window::Max if arithmetic.is_float() => Some(b.constant(f32::NEG_INFINITY)),
             Window::Max => Some(b.constant_int(element.least())),
@@ -379,7 +399,7 @@ impl Row<'_> {
         };
         let columns = b.int_op(IntOp::ShiftLeft, ix, i64::from(element.bytes().trailing_zeros()));
         let from = b.int_add(x, columns);
-        let block = Block { line: &line, accs, other };
+        let block = Block { line: &line, accs, vectors: vectors as usize, other };
         self.take_in(b, &block, &self.rows, tops, from, None, 0);
     }
 
@@ -404,7 +424,7 @@ impl Row<'_> {
         let current = b.int_move(*top);
         let Slide { kernel, stride, dilation, .. } = axis.slide;
         // Windows of the last axis are beside each other, those of other axes are one.
-        let count = if inner.is_empty() { block.accs.len() as i64 } else { 1 };
+        let count = if inner.is_empty() { (block.accs.len() / block.vectors) as i64 } else { 1 };
         let reach = (count - 1) * stride + (kernel - 1) * dilation;
         let mut at = 0;
         for row in 0..=reach {
@@ -437,46 +457,59 @@ impl Row<'_> {
                 flag,
                 0,
                 |b| self.take_in_row(b, block, from, &met),
-                |b| met.iter().for_each(|it| self.skip(b, block.accs[it.0], it.1)),
+                |b| met.iter().for_each(|it| self.skip(b, block.of_row(it.0), it.1)),
             );
         }
     }
 
     /// A row of a window that lies outside of the image.
-    fn skip(&self, b: &mut Builder, acc: VReg, number: usize) {
+    fn skip(&self, b: &mut Builder, accs: &[VReg], number: usize) {
         if let Some(excess) = &self.excess {
-            b.binary_into(BinaryOp::Add, acc, acc, excess[number]);
+            accs.iter().for_each(|acc| b.binary_into(BinaryOp::Add, *acc, *acc, excess[number]));
         } else if matches!(self.window, Window::Weights) && self.source.arithmetic.is_float() {
             // Zeros, like those beside the image: times an infinite weight they are no numbers.
             let (zero, row) = (b.constant(0.0), self.columns.kernel as usize);
             for tap in &self.taps[number * row..][..row] {
-                self.source.arithmetic.multiply(b, acc, zero, *tap);
+                accs.iter().for_each(|acc| self.source.arithmetic.multiply(b, *acc, zero, *tap));
             }
         }
     }
 
     /// Takes in a row of the image, which is a row of some windows each.
     fn take_in_row(&self, b: &mut Builder, block: &Block<'_>, row: IReg, met: &[(usize, usize)]) {
-        let Source { arithmetic, .. } = *self.source;
         let kw = self.columns.kernel;
-        for (kx, v) in block.line.load(b, row, 0..kw, block.other).into_iter().flatten().enumerate() {
-            let v = match self.window {
-                Window::Weights if self.exact => b.unary(UnaryOp::FromInt, v),
-                Window::Weights => self.source.centred(b, v, self.zero),
-                Window::Sum | Window::Max => v,
-            };
-            for (i, number) in met {
-                let (acc, tap) = (block.accs[*i], number * kw as usize + kx);
-                match self.window {
-                    Window::Weights if self.exact => b.fma_into(acc, v, self.taps[tap]),
-                    Window::Weights => arithmetic.multiply(b, acc, v, self.taps[tap]),
-                    Window::Sum => b.binary_into(arithmetic.sum(), acc, acc, v),
-                    Window::Max if !arithmetic.is_float() => b.binary_into(BinaryOp::IntMax, acc, acc, v),
-                    Window::Max => {
-                        let larger = b.max(acc, v);
-                        b.assign(acc, larger);
+        // As many columns at a time as are read together.
+        let step = if self.columns.stride == 2 && self.columns.dilation == 1 { 2 } else { 1 };
+        for from in (0..kw).step_by(step) {
+            let some = from..kw.min(from + step as i64);
+            for (kx, loaded) in some.clone().zip(block.line.load(b, row, some, block.other)) {
+                let value = |v| match self.window {
+                    Window::Weights if self.exact => b.unary(UnaryOp::FromInt, v),
+                    Window::Weights => self.source.centred(b, v, self.zero),
+                    Window::Sum | Window::Max => v,
+                };
+                let values: Vec<VReg> = loaded.into_iter().map(value).collect();
+                for (i, number) in met {
+                    let tap = number * kw as usize + kx as usize;
+                    for (acc, v) in block.of_row(*i).iter().zip(&values) {
+                        self.take_in_one(b, *acc, *v, tap);
                     }
                 }
+            }
+        }
+    }
+
+    /// Takes in an element of each of some windows, under element `tap` of the kernel.
+    fn take_in_one(&self, b: &mut Builder, acc: VReg, v: VReg, tap: usize) {
+        let Source { arithmetic, .. } = *self.source;
+        match self.window {
+            Window::Weights if self.exact => b.fma_into(acc, v, self.taps[tap]),
+            Window::Weights => arithmetic.multiply(b, acc, v, self.taps[tap]),
+            Window::Sum => b.binary_into(arithmetic.sum(), acc, acc, v),
+            Window::Max if !arithmetic.is_float() => b.binary_into(BinaryOp::IntMax, acc, acc, v),
+            Window::Max => {
+                let larger = b.max(acc, v);
+                b.assign(acc, larger);
             }
         }
     }
@@ -485,8 +518,17 @@ impl Row<'_> {
 /// A block of outputs.
 struct Block<'a> {
     line: &'a Line,
-    /// A sum for each row of outputs.
+    /// A sum for each vector of each row of outputs.
     accs: &'a [VReg],
+    /// Vectors of a row.
+    vectors: usize,
     /// What stands outside of the image.
     other: Option<VReg>,
+}
+
+impl Block<'_> {
+    /// The sums of a row of outputs.
+    fn of_row(&self, row: usize) -> &[VReg] {
+        &self.accs[row * self.vectors..][..self.vectors]
+    }
 }
