@@ -7,7 +7,6 @@ use cranelift_codegen::isa::TargetIsa;
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostic;
 use rayon::prelude::*;
-use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use target_lexicon::Triple;
 
@@ -22,9 +21,9 @@ use crate::options::{CodegenOptions, Cpu};
 type Key = (Triple, Cpu, bool);
 
 /// The functions of one target by name.
-type Table = HashMap<String, Arc<Common>>;
+type Table = IndexMap<String, Arc<Common>>;
 
-static MADE: LazyLock<Mutex<HashMap<Key, Table>>> = LazyLock::new(Mutex::default);
+static MADE: LazyLock<Mutex<IndexMap<Key, Table>>> = LazyLock::new(Mutex::default);
 
 /// A compiled function, and which others of this kind it calls.
 struct Common {
@@ -32,7 +31,7 @@ struct Common {
     code: Code,
 }
 
-fn made() -> MutexGuard<'static, HashMap<Key, Table>> {
+fn made() -> MutexGuard<'static, IndexMap<Key, Table>> {
     // Tables are whole between any two changes of them.
     MADE.lock().unwrap_or_else(PoisonError::into_inner)
 }
