@@ -1,7 +1,6 @@
 //! Machine code of functions, before it is part of a module.
 
 use cranelift_codegen::isa::TargetIsa;
-use cranelift_codegen::{Context, FinalizedRelocTarget};
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostic;
 use rayon::prelude::*;
@@ -11,8 +10,9 @@ use crate::library::{Compiled, KernelCode, KernelInfo, LibraryCode};
 use crate::select::routine::Routine;
 
 use super::common::Wanted;
-use super::record::{Code, Place, Recorder, Relocation};
+use super::record::{Code, Place, Recorder};
 use super::share::{rename, shared};
+use super::unit::compile_unit;
 
 /// Compiles the functions and everything of the shared library that they call, in a fixed order.
 pub(super) fn compile(compiled: &Compiled, isa: &dyn TargetIsa) -> Result<Vec<Code>, Diagnostic> {
@@ -80,47 +80,4 @@ fn compile_routine(isa: &dyn TargetIsa, name: &str, routine: &Routine) -> Result
             .note("this is an error in the compiler")
     })?;
     Ok(recorder.finish())
-}
-
-/// The functions of the library that a function calls.
-pub(super) fn local_names(unit: &Unit) -> impl Iterator<Item = String> {
-    let local = |symbol: &Symbol| match symbol {
-        Symbol::Local(name) => Some(name.clone()),
-        _ => None,
-    };
-    unit.symbols.keys().filter_map(local)
-}
-
-pub(super) fn compile_unit(isa: &dyn TargetIsa, unit: &Unit) -> Result<Code, Diagnostic> {
-    let fail = |message: String| {
-        Diagnostic::error("C004", format!("cannot compile `{}`: {message}", unit.name))
-            .note("this is an error in the compiler")
-    };
-    let mut context = Context::for_function(unit.function.clone());
-    let code =
-        context.compile(isa, &mut Default::default()).map_err(|error| fail(format!("{:?}", error.inner)))?;
-    let mut relocations = Vec::new();
-    for relocation in code.buffer.relocs() {
-        let place = match &relocation.target {
-            FinalizedRelocTarget::Func(offset) => Place::Inside(*offset),
-            FinalizedRelocTarget::ExternalName(name) => match name {
-                cranelift_codegen::ir::ExternalName::LibCall(call) => Place::LibCall(*call),
-                name => {
-                    let (symbol, signature) =
-                        unit.symbol(name).ok_or_else(|| fail(format!("unknown name {name:?}")))?;
-                    Place::Symbol(symbol.clone(), signature.cloned())
-                }
-            },
-        };
-        let (offset, kind, addend) = (relocation.offset, relocation.kind, relocation.addend);
-        relocations.push(Relocation { offset, kind, place, addend });
-    }
-    Ok(Code {
-        name: unit.name.clone(),
-        visibility: unit.visibility,
-        signature: unit.function.signature.clone(),
-        alignment: u64::from(code.buffer.alignment.max(1 << isa.flags().log2_min_function_alignment())),
-        bytes: code.buffer.data().to_vec(),
-        relocations,
-    })
 }

@@ -10,8 +10,8 @@ use rayon::prelude::*;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use target_lexicon::Triple;
 
-use super::code::{compile_unit, local_names};
 use super::record::Code;
+use super::unit::{compile_unit, local_names};
 use crate::clif::unit::{Target, Unit};
 use crate::clif::{math, support};
 use crate::options::{CodegenOptions, Cpu};

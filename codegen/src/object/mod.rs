@@ -9,6 +9,7 @@ mod listing;
 mod loader;
 mod record;
 mod share;
+mod unit;
 
 use cranelift_module::default_libcall_names;
 use cranelift_object::{ObjectBuilder, ObjectModule};
