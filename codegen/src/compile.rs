@@ -1,5 +1,7 @@
 //! The whole of code generation for one module of plans.
 
+use std::borrow::Cow;
+
 use indexmap::{IndexMap, IndexSet};
 use orogen_abi::DLDataType;
 use orogen_abi::signature::{Dim as SignatureDim, Function, Outside, Parameter, Signature, digest};
@@ -11,7 +13,7 @@ use orogen_ir::plan::{
 };
 use orogen_ir::shape::{Dim, ShapeCx};
 use orogen_ir::text::type_text;
-use orogen_ir::types::{Bytes, ConstId, ConstPool, DType, Dims, Source};
+use orogen_ir::types::{Bytes, ConstId, ConstPool, DType, Dims, Effects, Source};
 use rayon::prelude::*;
 
 use crate::clif::entry::{ConstantSymbols, EntryInput, Strings, door, entry, plain_constants, slot_symbol};
@@ -38,6 +40,7 @@ pub fn compile(
     let target = Target::of(&*isa);
     let constant = module.constant_params();
     let sources = sources(module);
+    let names = operand_names(module);
     let vector = options.vector_isa();
     let divide = options.threads != 1;
     let mut options = options.clone();
@@ -47,7 +50,8 @@ pub fn compile(
     let options = &options;
     let program_kernel = |i: usize, program: &TensorProgram| {
         let name = kernel_symbol(i, &module.kernels()[i], &sources[i]);
-        let made = kernel(target, &name, program, ways[i], &constant[i]).map(|mut it| {
+        let told = named(program, &names[i]);
+        let made = kernel(target, &name, &told, ways[i], &constant[i]).map(|mut it| {
             ways[i].mark(vector, &mut it.routines);
             Some(it)
         });
@@ -186,6 +190,43 @@ fn sources(module: &PlanModule) -> Vec<Source> {
         for_each_kernel(&plan.steps, &mut |kernel, _, source| sources[kernel as usize].add(source));
     }
     sources
+}
+
+/// For each kernel, what the model calls its parameters, where all calls agree on that; else nothing.
+fn operand_names(module: &PlanModule) -> Vec<Vec<String>> {
+    let mut names: Vec<Option<Vec<String>>> = vec![None; module.kernels().len()];
+    for plan in &module.functions {
+        let name = |it: &BufferRef| match it {
+            BufferRef::Input(i) => plan.inputs[*i as usize].name.clone(),
+            BufferRef::Output(i) => plan.outputs[*i as usize].name.clone(),
+            BufferRef::Constant(id) => module.constants().map_or("", |pool| pool.name(*id)).to_owned(),
+            BufferRef::Slot(_) | BufferRef::Object(_) => String::new(),
+        };
+        for_each_kernel(&plan.steps, &mut |kernel, args, _| {
+            let found: Vec<String> = args.iter().map(name).collect();
+            match &mut names[kernel as usize] {
+                Some(known) => {
+                    let pairs = known.iter_mut().zip(&found).filter(|(known, found)| known != found);
+                    pairs.for_each(|(known, _)| known.clear());
+                }
+                unknown => *unknown = Some(found),
+            }
+        });
+    }
+    names.into_iter().map(Option::unwrap_or_default).collect()
+}
+
+/// A program whose buffers have the names that errors of a call show: those of the model, or none.
+fn named<'p>(program: &'p TensorProgram, names: &[String]) -> Cow<'p, TensorProgram> {
+    if !program.effects().contains(Effects::ABORT) {
+        return Cow::Borrowed(program);
+    }
+    let mut program = program.clone();
+    program.buffers.iter_mut().for_each(|(_, it)| it.name.clear());
+    for (param, name) in program.params.clone().into_iter().zip(names) {
+        program.buffers[param].name.clone_from(name);
+    }
+    Cow::Owned(program)
 }
 
 fn slot(kernel: &PlanKernel) -> Option<String> {

@@ -80,10 +80,9 @@ pub(crate) fn ties(module: &PlanModule, kernels: &[Option<Kernel>]) -> Vec<Tie> 
     let mut taken = IndexSet::new();
     let tie = |(table, places): (&ConstId, &IndexSet<(usize, usize)>)| {
         let data = pool.data(*table);
-        let (weights, of_weights) = *in_panels.iter().find(|it| is_tied(data, pool, it))?;
-        let depth = of_weights.depth;
-        let panels = Panels { stride: depth, depth_stride: 1, ..of_weights };
-        let order = Order::of(&panels)?;
+        let tied = |it: &(ConstId, Panels)| Some((*it, order_if_tied(data, pool, it)?));
+        let ((weights, of_weights), order) = in_panels.iter().find_map(tied)?;
+        let panels = Panels { stride: of_weights.depth, depth_stride: 1, ..of_weights };
         let rows = places.iter().filter(|it| form(it).is_some_and(is_whole));
         let readers = rows.map(|(kernel, param)| {
             let PlanKernel::Program(program) = &module.kernels()[*kernel] else { return None };
@@ -130,12 +129,16 @@ impl Order {
     }
 }
 
-/// Law TW1.
-fn is_tied(table: &TensorData, pool: &ConstPool, (weights, panels): &(ConstId, Panels)) -> bool {
+/// Where elements of a table are in panels of weights, if law TW1 holds of them.
+fn order_if_tied(
+    table: &TensorData,
+    pool: &ConstPool,
+    (weights, panels): &(ConstId, Panels),
+) -> Option<Order> {
     let weights = pool.data(*weights);
     let dtype = table.dtype();
     let size = dtype.size();
-    let [rows, depth] = table.dims()[..] else { return false };
+    let [rows, depth] = table.dims()[..] else { return None };
     let plain = Panels {
         stride: panels.stride,
         depth_stride: panels.depth_stride,
@@ -148,9 +151,9 @@ fn is_tied(table: &TensorData, pool: &ConstPool, (weights, panels): &(ConstId, P
         flat: panels.flat,
         ..Panels::plain(rows.cast_signed(), depth.cast_signed(), panels.width)
     };
-    let fits = panels.fits(weights.len()) && Order::of(panels).is_some();
-    if *panels != plain || weights.dtype() != dtype || !fits {
-        return false;
+    let order = Order::of(panels)?;
+    if *panels != plain || weights.dtype() != dtype || !panels.fits(weights.len()) {
+        return None;
     }
     let (rows, depth) = (rows as usize, depth as usize);
     let [stride, depth_stride] = [panels.stride, panels.depth_stride].map(|it| it as usize);
@@ -165,9 +168,10 @@ fn is_tied(table: &TensorData, pool: &ConstPool, (weights, panels): &(ConstId, P
         bytes.get(own..own + size) == of_weights.get(other..other + size)
     };
     let mut tiles = (0..rows).step_by(TILE).flat_map(|row| (0..depth).step_by(TILE).map(move |k| (row, k)));
-    tiles.all(|(row, k)| {
+    let same = tiles.all(|(row, k)| {
         (row..rows.min(row + TILE)).all(|row| (k..depth.min(k + TILE)).all(|k| equal(row, k)))
-    })
+    });
+    same.then_some(order)
 }
 
 /// A program whose parameter is a table that lies in panels; `None` where it reads rows that no data choose.

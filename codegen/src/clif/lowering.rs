@@ -538,7 +538,10 @@ impl Lowering<'_> {
         cx.b.set_cold_block(bad);
         cx.b.ins().brif(inside, good, &[], bad, &[]);
         cx.b.switch_to_block(bad);
-        let place = cx.text(&format!("dimension {i} of `{}`", self.program.buffers[buffer].name));
+        let place = cx.text(&match &self.program.buffers[buffer].name[..] {
+            "" => format!("dimension {i} of an inner value"),
+            name => format!("dimension {i} of `{name}`"),
+        });
         let abort = *self.abort.get_or_insert_with(|| {
             let block = cx.b.create_block();
             cx.b.set_cold_block(block);

@@ -20,30 +20,20 @@ pub(super) fn fill(module: &mut dyn Module, compiled: &Compiled, code: &[Code]) 
 }
 
 fn add(module: &mut dyn Module, compiled: &Compiled, code: &[Code]) -> Result<(), ModuleError> {
-    let host = module.declare_data(orogen_abi::symbol::HOST, Linkage::Export, true, false)?;
-    let mut slot = DataDescription::new();
-    // Not zero-initialised: the slot shall have a place in the file.
-    slot.define(vec![0; 8].into_boxed_slice());
-    slot.set_align(8);
-    module.define_data(host, &slot)?;
+    // Not zero-initialised: what the loader fills in shall have a place in the file.
+    let host = (orogen_abi::symbol::HOST, 8);
     // Only a library that calls the host looks for its functions.
     let context = (!compiled.slots.is_empty()).then_some((orogen_abi::symbol::LIBRARY_CONTEXT, 8));
     let slots = compiled.slots.iter().map(|it| (it.as_str(), size_of::<orogen_abi::ExternSlot>()));
     let table = 8 * compiled.outside.len();
     let table = (table > 0).then_some((orogen_abi::symbol::PARAMETERS, table));
-    for (name, bytes) in slots.chain(context).chain(table) {
+    for (name, bytes) in [host].into_iter().chain(slots).chain(context).chain(table) {
         let id = module.declare_data(name, Linkage::Export, true, false)?;
-        let mut data = DataDescription::new();
-        data.define(vec![0; bytes].into_boxed_slice());
-        data.set_align(8);
-        module.define_data(id, &data)?;
+        define(module, id, vec![0; bytes], 8)?;
     }
     for (name, bytes) in library_data(compiled) {
         let id = module.declare_data(name, Linkage::Export, false, false)?;
-        let mut data = DataDescription::new();
-        data.define(bytes.into_boxed_slice());
-        data.set_align(8);
-        module.define_data(id, &data)?;
+        define(module, id, bytes, 8)?;
     }
     let mut ids = Vec::new();
     for function in code {
@@ -70,6 +60,13 @@ fn add(module: &mut dyn Module, compiled: &Compiled, code: &[Code]) -> Result<()
         module.define_function_bytes(id, function.alignment, &function.bytes, &relocations)?;
     }
     Ok(())
+}
+
+fn define(module: &mut dyn Module, id: DataId, bytes: Vec<u8>, alignment: u64) -> Result<(), ModuleError> {
+    let mut data = DataDescription::new();
+    data.define(bytes.into_boxed_slice());
+    data.set_align(alignment);
+    module.define_data(id, &data)
 }
 
 fn function_id(
@@ -101,11 +98,8 @@ impl Names {
         };
         let name = format!("orogen.text{}", self.known.len());
         let id = module.declare_data(&name, Linkage::Local, false, false)?;
-        let mut data = DataDescription::new();
-        data.define(bytes.into_boxed_slice());
         // Rows of tables begin with a number.
-        data.set_align(4);
-        module.define_data(id, &data)?;
+        define(module, id, bytes, 4)?;
         self.known.insert(symbol.name().to_owned(), id);
         Ok(id)
     }

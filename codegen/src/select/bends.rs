@@ -78,27 +78,34 @@ pub(super) fn ends(mut cuts: Vec<i64>, extent: i64) -> Vec<i64> {
     cuts
 }
 
+/// The places of what a stage reads, those that are numbers of sizes and positions.
+pub(super) fn places(s: &Selector<'_>, stage: &Stage) -> Vec<Dim> {
+    let loads =
+        stages::expressions(s.program, stage).into_iter().filter_map(|id| match &s.program.exprs[id] {
+            Expr::Load { at, .. } => Some(at),
+            _ => None,
+        });
+    loads.flat_map(|at| at.iter().filter_map(Index::dim)).collect()
+}
+
 /// Cuts of the innermost axis with those beside them at which the places of what a stage reads bend, so that places are
 /// linear in between; `None` if they bend nowhere, or so often that gathering is better.
 pub(super) fn bends(s: &mut Selector<'_>, stage: &Stage, cuts: &[i64]) -> Option<Vec<i64>> {
     let axis = innermost(s, stage)?;
     let extent = s.shapes.as_int(axis.extent)?;
-    let mut places = Vec::new();
-    for id in stages::expressions(s.program, stage) {
-        let Expr::Load { at, .. } = &s.program.exprs[id] else { continue };
-        for place in at.iter().filter_map(Index::dim) {
-            if s.shapes.affine_in(place, axis.var).is_none() {
-                Bends { s, axis: axis.var, extent, places: &mut places }.lines(place)?;
-            }
+    let mut found = Vec::new();
+    for place in places(s, stage) {
+        if s.shapes.affine_in(place, axis.var).is_none() {
+            Bends { s, axis: axis.var, extent, places: &mut found }.lines(place)?;
         }
     }
-    if places.is_empty() {
+    if found.is_empty() {
         return None;
     }
-    places.extend(cuts);
-    places.retain(|it| (1..extent).contains(it));
-    let places = ends(places, extent);
-    (!places.is_empty()).then_some(places)
+    found.extend(cuts);
+    found.retain(|it| (1..extent).contains(it));
+    let found = ends(found, extent);
+    (!found.is_empty()).then_some(found)
 }
 
 struct Bends<'a, 'p> {

@@ -1,11 +1,10 @@
 //! Rows that repeat what they read: an index that counts anew after so many elements is linear in between.
 
-use orogen_ir::loops::{Expr, Index, Stage};
+use orogen_ir::loops::Stage;
 use orogen_ir::shape::{Atom, Dim, Sym};
 
-use super::bends::innermost;
+use super::bends::{innermost, places};
 use super::selector::Selector;
-use super::stages;
 
 /// Least elements between two turns: rows of fewer are gathered.
 const LEAST: i64 = 16;
@@ -40,17 +39,14 @@ pub(super) fn periods(s: &mut Selector<'_>, stage: &Stage) -> Vec<Piece> {
     let Some(axis) = innermost(s, stage) else { return Vec::new() };
     let Some(extent) = s.shapes.as_int(axis.extent) else { return Vec::new() };
     let mut found = Vec::new();
-    for id in stages::expressions(s.program, stage) {
-        let Expr::Load { at, .. } = &s.program.exprs[id] else { continue };
-        for place in at.iter().filter_map(Index::dim) {
-            let atoms: Vec<_> = s.shapes.poly(place).terms().flat_map(|it| it.0.to_vec()).collect();
-            for (atom, _) in atoms {
-                let Atom::FloorDiv(number, by) = *s.shapes.atom(atom) else { continue };
-                let Some((slope, start)) = s.shapes.affine_in(number, axis.var) else { continue };
-                let whole = s.shapes.as_int(start).is_some_and(|it| it % by == 0);
-                if s.shapes.as_int(slope) == Some(1) && whole && extent % by == 0 {
-                    found.push(by);
-                }
+    for place in places(s, stage) {
+        let atoms: Vec<_> = s.shapes.poly(place).terms().flat_map(|it| it.0.to_vec()).collect();
+        for (atom, _) in atoms {
+            let Atom::FloorDiv(number, by) = *s.shapes.atom(atom) else { continue };
+            let Some((slope, start)) = s.shapes.affine_in(number, axis.var) else { continue };
+            let whole = s.shapes.as_int(start).is_some_and(|it| it % by == 0);
+            if s.shapes.as_int(slope) == Some(1) && whole && extent % by == 0 {
+                found.push(by);
             }
         }
     }

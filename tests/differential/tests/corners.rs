@@ -96,6 +96,27 @@ fn largest_elements_of_regions() -> Result<()> {
     Ok(())
 }
 
+/// What names no image and no element is an error of the call, which says where.
+#[test]
+fn regions_and_places_are_checked() -> Result<()> {
+    for owner in [f64::NAN, -1.0, 2.0, f64::INFINITY] {
+        let region = TensorData::from_f64(DType::F32, &[1, 5], [owner, 0.0, 0.0, 1.0, 1.0]);
+        let operands = [given(numbers(DType::F32, &[2, 1, 3, 3])), given(region)];
+        let found = check_node("MaxRoiPool", vec![ints("pooled_shape", &[1, 1])], &operands, 0.0);
+        let error = format!("{:?}", found.err().context("an error")?);
+        ensure!(error.contains("is out of range"), "{owner}: {error}");
+    }
+    for place in [-1, 16, i64::MIN] {
+        let places = TensorData::from_slice(DType::I64, &[1, 1, 1, 2], &[3, place]);
+        let operands = [given(numbers(DType::F32, &[1, 1, 1, 2])), given(places)];
+        let window = vec![ints("kernel_shape", &[1, 2]), ints("strides", &[1, 8])];
+        let found = check_node("MaxUnpool", window, &operands, 0.0);
+        let error = format!("{:?}", found.err().context("an error")?);
+        ensure!(error.contains("out of range"), "{place}: {error}");
+    }
+    Ok(())
+}
+
 #[test]
 fn operands_of_attention_differ_in_type() -> Result<()> {
     let heads = |dtype| given(numbers(dtype, &[1, 2, 3, 4]));

@@ -260,13 +260,7 @@ impl Many<'_> {
                 cx.b.switch_to_block(vectors);
                 let entries = address(cx, kept, count, ENTRY as usize);
                 if let Some(symbol) = scan {
-                    let (at, than) = (row.at(cx, next), row.at(cx, bound_at));
-                    let slot = word(cx);
-                    let counter = slot.address(cx);
-                    let to = cx.b.ins().iadd_imm_s(entries, 8);
-                    let args = [at, than, next, to, counter, length];
-                    cx.call(Symbol::Local(symbol.to_owned()), &[types::I64; 6], &[], &args);
-                    let hits = slot.load(cx, 0);
+                    let hits = row.scan(cx, symbol, [next, length], bound_at, entries);
                     let looked = cx.open_loop(zero, hits, &[count]);
                     let entry = address(cx, entries, looked.index, ENTRY as usize);
                     let place = load(cx, entry, 8);
@@ -319,6 +313,26 @@ impl Row {
     fn at(&self, cx: &mut FunctionCx<'_>, place: Value) -> Value {
         let at = cx.b.ins().imul(place, self.step);
         cx.b.ins().iadd(self.from, at)
+    }
+
+    /// Calls the program that looks at so many elements from one on for those that may come before another one: their
+    /// places are written to the entries of a table. Gives how many there are.
+    fn scan(
+        &self,
+        cx: &mut FunctionCx<'_>,
+        symbol: &str,
+        [next, length]: [Value; 2],
+        bound: Value,
+        entries: Value,
+    ) -> Value {
+        let (at, than) = (self.at(cx, next), self.at(cx, bound));
+        let slot =
+            Words::Slot(cx.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, 8, 3)));
+        let counter = slot.address(cx);
+        let to = cx.b.ins().iadd_imm_s(entries, 8);
+        let args = [at, than, next, to, counter, length];
+        cx.call(Symbol::Local(symbol.to_owned()), &[types::I64; 6], &[], &args);
+        slot.load(cx, 0)
     }
 
     /// The number of an element.
@@ -392,11 +406,6 @@ fn repeat(
     jump(cx, &next);
     cx.b.switch_to_block(done);
     values
-}
-
-/// A word of the function's own.
-fn word(cx: &mut FunctionCx<'_>) -> Words {
-    Words::Slot(cx.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, 8, 3)))
 }
 
 fn address(cx: &mut FunctionCx<'_>, base: Value, i: Value, size: usize) -> Value {

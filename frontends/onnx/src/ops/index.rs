@@ -170,9 +170,18 @@ pub(super) fn count_up(cx: &mut NodeCx<'_, '_>, size: Value) -> Single {
     cx.emit("range", attrs([]), &[zero, size, one])
 }
 
-/// Integers that must be from 0 up to a size of rank 0, which is none of them: any other is an error here or in the call.
+/// Integers, or floats that are cut off to such, that must be from 0 up to a size of rank 0, which is none of them: any other, and
+/// NaN, is an error here or in the call.
 pub(super) fn within(cx: &mut NodeCx<'_, '_>, values: Value, size: Value, what: &str) -> Single {
-    let values = cx.as_i64(values)?;
+    let is_number = match cx.dtype(values)?.is_float() {
+        true => Some(cx.binary("equal", values, values)?),
+        false => None,
+    };
+    let mut values = cx.as_i64(values)?;
+    if let Some(is_number) = is_number {
+        let beyond = cx.number_like(values, -1.0)?;
+        values = cx.select(is_number, values, beyond)?;
+    }
     if let (Some(list), Some([size])) = (cx.known_ints(values), cx.const_ints(size).as_deref()) {
         return match list.iter().find(|it| !(0..*size).contains(*it)) {
             Some(wrong) => Err(bad(format!("{what} is {wrong}, which is not from 0 to {}", size - 1))),

@@ -8,6 +8,7 @@ use crate::node::{Node, NodeCx, bad, not_supported};
 use crate::sink::Value;
 use crate::table::{Converted, OpTable};
 use orogen_ir::diag::Diagnostic;
+use orogen_ir::types::DType;
 
 type Single = Result<Value, Diagnostic>;
 
@@ -192,6 +193,8 @@ fn max_unpool(cx: &mut NodeCx<'_, '_>) -> Single {
         let axes = (0..cx.rank(value)?).collect();
         cx.reshape_to(value, &[Size::Product(value, axes)])
     };
+    // A place without a sign does not count from the end.
+    let places = cx.cast(places, DType::U64)?;
     let (zeros, places, values) = (flat(cx, zeros)?, flat(cx, places)?, flat(cx, x)?);
     let filled = cx.emit("scatter_elements", attrs([("axis", 0.into())]), &[zeros, places, values])?;
     let filled = cx.reshape(filled, shape)?;
