@@ -106,7 +106,7 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_name = "SEED[:FUEL]", value_parser = parse_chaos, hide = true)]
     pub(crate) chaos: Option<(u64, u64)>,
     /// Passes to run, in this order: `NAME{OPTION=VALUE,…}`, or `+NAME`, `-NAME` to change what runs by default
-    /// (`orogen passes` lists them).
+    /// (`orogen passes` lists them); `NAME@CPU` counts for code with these instructions alone.
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub(crate) passes: Option<String>,
     /// With the dataflow IR, look for cheaper programs that rules show to be the same (equality saturation): short for

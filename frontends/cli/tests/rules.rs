@@ -125,6 +125,42 @@ fn rules_of_a_file_are_explored() {
     assert_eq!(orogen(folder.path(), &["rules", "turned.rules"]).status, 0);
 }
 
+/// A list of passes says for which instructions a pass runs, in a command and in a file.
+#[test]
+fn passes_run_by_target() {
+    let (folder, _) = folder_with("m.onnx", &root_of_square());
+    std::fs::write(folder.path().join("my.rules"), ROOT).expect("a file");
+    let with = |cpu, passes: &[&str]| {
+        simplified(folder.path(), &[&["--rules", "my.rules", "--cpu", cpu], passes].concat())
+    };
+    for (cpu, applies) in [("baseline", true), ("avx2", false), ("avx512vnni", false)] {
+        for list in ["-simplify@avx2", "default,-simplify@avx2"] {
+            assert_eq!(with(cpu, &["--passes", list]).contains("abs("), applies, "{cpu} {list}");
+        }
+        let only = "canonicalize,simplify{rounds=2}@baseline,-simplify@avx2,legalize,fuse";
+        assert_eq!(with(cpu, &["--passes", only]).contains("abs("), applies, "{cpu}");
+    }
+    let toml = "[models.\"m.onnx\"]\npasses = [\"-simplify@avx512\"]\n";
+    std::fs::write(folder.path().join("orogen.toml"), toml).expect("a file");
+    assert!(with("avx2", &[]).contains("abs(") && with("avx512", &[]).contains("sqrt("));
+    let run = |list| {
+        orogen(folder.path(), &["opt", "m.onnx", "--cpu", "avx2", "--rules", "my.rules", "--passes", list])
+    };
+    assert!(run("simplify@avx2").out.contains("abs(") && run("simplify@avx512").out.contains("sqrt("));
+    for args in
+        [["print", "m.onnx", "--passes", "-simplify@sse9"], ["opt", "m.onnx", "--passes", "simplify@host"]]
+    {
+        let refused = orogen(folder.path(), &args);
+        assert_eq!(refused.status, 3, "{}", refused.err);
+        let said = refused.err.contains("error[N029]: there is no target")
+            && refused.err.contains("choose baseline, avx2");
+        assert!(said, "{}", refused.err);
+    }
+    // It has to fit for every target, not for this machine alone.
+    let refused = orogen(folder.path(), &["print", "m.onnx", "--passes", "-legalize@avx512vnni"]);
+    assert!(refused.status == 3 && refused.err.contains("N022"), "{}", refused.err);
+}
+
 /// A machine looks for values that a rule from outside changes, where it is asked to verify.
 #[test]
 fn a_rule_that_is_wrong_is_refused_by_verify() {

@@ -63,6 +63,7 @@ mod options;
 pub mod plugin;
 pub mod prelude;
 pub mod shadow;
+mod targets;
 pub mod tensors;
 
 pub use artifact::{Artifact, KernelView, compile_standard as compile};

@@ -413,8 +413,8 @@ impl<'c> Run<'c> {
     /// The passes above a step on the legacy graph, and the rest on the dataflow IR, which fit together.
     fn pipelines(&self, line: Step) -> Result<(Pipeline<Graph>, Pipeline<Module>), Diagnostics> {
         let (compiler, accuracy) = (self.compiler, self.options.accuracy);
-        let on_graph = compiler.pipeline::<Graph>(accuracy, |it| it < line)?;
-        let on_flow = compiler.pipeline::<Module>(accuracy, |it| it >= line)?;
+        let on_graph = compiler.pipeline::<Graph>(accuracy, self.options.cpu, |it| it < line)?;
+        let on_flow = compiler.pipeline::<Module>(accuracy, self.options.cpu, |it| it >= line)?;
         let planned = (self.last >= Step::PlanMemory).then(|| PLAN_MEMORY.info());
         let passes = on_graph.passes().chain(on_flow.passes()).chain(planned);
         compiler.passes.check_order(passes, self.cx.held.clone().unwrap_or_default())?;

@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! list   = item ("," item)*
-//! item   = ["+" | "-"] name ["{" option ("," option)* "}"]
+//! item   = ["+" | "-"] name ["{" option ("," option)* "}"] ["@" target]
 //! option = key "=" value | key "=" '"' text without quotes '"'
 //! ```
 //!
 //! `NAME` runs a pass, or the passes of a pipeline of that name, after those before it. `+NAME` puts a pass at the place
 //! that is its own among those before it, `-NAME` takes one out. A list that begins with `+` or `-` changes the pipeline
-//! that would run without it.
+//! that would run without it. `NAME@TARGET` counts only where code is made for that target, or for one that has more; which
+//! targets there are, this crate does not know.
 
 use orogen_ir::diag::{Diagnostic, Place};
 use std::fmt;
@@ -33,6 +34,8 @@ pub struct PassCall {
     pub name: String,
     /// Options as they are written.
     pub options: Vec<(String, String)>,
+    /// For which target alone it counts.
+    pub target: Option<String>,
 }
 
 /// Passes in order, as a user writes them.
@@ -64,14 +67,32 @@ impl PassList {
 
     /// The list of these names, without options.
     pub fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> PassList {
-        let call =
-            |name: &str| PassCall { edit: ListEdit::Append, name: name.to_owned(), options: Vec::new() };
+        let call = |name: &str| PassCall {
+            edit: ListEdit::Append,
+            name: name.to_owned(),
+            options: Vec::new(),
+            target: None,
+        };
         PassList(names.into_iter().map(call).collect())
     }
 
     /// Whether the list changes another one: it begins with `+` or `-`.
     pub fn is_change(&self) -> bool {
         self.0.first().is_some_and(|it| it.edit != ListEdit::Append)
+    }
+
+    /// The targets that it names.
+    pub fn targets(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|it| it.target.as_deref())
+    }
+
+    /// What counts of it for a target, of which `holds` says whether it is one with this name.
+    #[must_use]
+    pub fn for_target(&self, holds: impl Fn(&str) -> bool) -> PassList {
+        // What is changed stays what runs by default, though the first change does not count.
+        let base = if self.is_change() { PassList::of(["default"]).0 } else { Vec::new() };
+        let counts = self.0.iter().filter(|it| it.target.as_deref().is_none_or(&holds));
+        PassList(base.into_iter().chain(counts.map(|it| PassCall { target: None, ..it.clone() })).collect())
     }
 }
 
@@ -92,7 +113,7 @@ impl fmt::Display for PassCall {
                 self.options.iter().map(|(key, it)| format!("{key}={}", value(it))).collect();
             write!(f, "{{{}}}", options.join(","))?;
         }
-        Ok(())
+        self.target.iter().try_for_each(|it| write!(f, "@{it}"))
     }
 }
 
@@ -105,7 +126,7 @@ impl fmt::Display for PassList {
 
 /// Whether a character is none of a word.
 fn ends_word(it: char) -> bool {
-    it.is_whitespace() || ",{}=+\"".contains(it)
+    it.is_whitespace() || ",{}=+\"@".contains(it)
 }
 
 struct Reader<'a> {
@@ -168,7 +189,9 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        Ok(PassCall { edit, name, options })
+        self.space();
+        let target = if self.take('@') { Some(self.word("the name of a target")?) } else { None };
+        Ok(PassCall { edit, name, options, target })
     }
 
     fn word(&mut self, what: &str) -> Result<String, Diagnostic> {
@@ -218,12 +241,17 @@ mod tests {
             "+explore{nodes=8000,region=16},-fuse",
             "default,acme.swish{a=1.5}",
             "a{b=\"mul(x, y)\",c=d:e}",
+            "+a@avx2,b{c=1}@avx512",
         ] {
             assert_eq!(PassList::parse(text).expect("a list").to_string(), text);
         }
         let spaced = PassList::parse(" a , b { x = 1 , y = 64KiB } ,\n+c{}").expect("a list");
         assert_eq!(spaced.to_string(), "a,b{x=1,y=64KiB},+c");
         assert!(!spaced.is_change() && PassList::parse("-a").expect("a list").is_change());
+        let list = PassList::parse("+a@old,-b,+c{d=1} @new").expect("a list");
+        assert_eq!(list.targets().collect::<Vec<_>>(), ["old", "new"]);
+        assert_eq!(list.for_target(|it| it == "new").to_string(), "default,-b,+c{d=1}");
+        assert_eq!(PassList::parse("a,b@new").expect("a list").for_target(|_| false).to_string(), "a");
         assert_eq!(PassList::of(["a", "b"]), PassList::parse("a,b").expect("a list"));
     }
 

@@ -42,6 +42,8 @@ fn render(passes: &Passes) -> String {
          place among them, in the order of the table; `-NAME` takes one out.\n\
          A list that begins with `+` or `-` changes what would run without it.\n\
          Options stand in braces; a shell takes several in quotes: `'+explore{nodes=8000,region=64}'`.\n\
+         `NAME@TARGET` counts only where code is made for that target or one that has more, which is `avx2`, `avx512` or `avx512vnni`: \
+         `+quantize-rows@avx512vnni`.\n\
          A model has such a list in `orogen.toml` (`passes = [\"quick\"]`), a program in `Builder::passes`.\n\
          `orogen opt --passes` runs exactly what it is given, on a model or on the text of an IR.\n\n\
          What `--accuracy` does not admit does not run.\n\

@@ -4,6 +4,7 @@ use super::{Compiler, InstrumentFactory, Operator};
 use crate::dataflow::AddedRules;
 use crate::evaluator::ReferenceEvaluator;
 use crate::frontend::{ErasedFrontend, Frontend, Frontends};
+use crate::targets;
 use orogen_codegen::CodegenOptions;
 use orogen_ir::choices::Choices;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
@@ -205,7 +206,8 @@ impl Builder {
     ///
     /// `NAME` runs a pass, or the passes of a pipeline of that name, after those before it; `+NAME` puts a pass at its own
     /// place among them, `-NAME` takes one out. A list that begins with `+` or `-` changes what would run without it.
-    /// Options stand in braces. `docs/passes.md` lists them all.
+    /// Options stand in braces; `NAME@TARGET` counts only where code has the instructions of that target (`avx2`, `avx512`,
+    /// `avx512vnni`). `docs/passes.md` lists them all.
     ///
     /// ```
     /// use orogen::prelude::*;
@@ -217,7 +219,7 @@ impl Builder {
     /// # Ok::<(), Diagnostics>(())
     /// ```
     pub fn passes(&mut self, list: &str) -> &mut Self {
-        match PassList::parse(list) {
+        match PassList::parse(list).and_then(|it| targets::check(&it).map(|()| it)) {
             Ok(list) => {
                 self.list = Some(list);
                 self
@@ -306,7 +308,7 @@ impl Builder {
             }
         }
         let passes = passes.build(&ops, table, simplify, layout, explored);
-        let passes = passes.and_then(|it| fitting(&it, &ops, list.as_ref()).map(|()| it));
+        let passes = passes.and_then(|it| fitting_everywhere(&it, &ops, list.as_ref()).map(|()| it));
         let passes = passes.map_err(|it| it.0.into_iter().for_each(|it| note(Err(it)))).ok();
         let mut known = Frontends::standard(onnx);
         for (i, frontend) in frontends.into_iter().enumerate() {
@@ -334,6 +336,19 @@ impl Builder {
             choices,
         })
     }
+}
+
+/// Whether the pipelines fit together for every target that the list names.
+fn fitting_everywhere(passes: &Passes, ops: &OpRegistry, list: Option<&PassList>) -> Result<(), Diagnostics> {
+    let Some(list) = list.filter(|it| it.targets().next().is_some()) else {
+        return fitting(passes, ops, list);
+    };
+    let triple = "x86_64-unknown-linux-gnu".parse();
+    let triple = triple.unwrap_or_else(|_| CodegenOptions::default().triple);
+    targets::TARGETS.into_iter().try_for_each(|cpu| {
+        let codegen = CodegenOptions { cpu, triple: triple.clone(), ..CodegenOptions::default() };
+        fitting(passes, ops, Some(&targets::list_for(list, &codegen)))
+    })
 }
 
 /// Whether the pipelines fit together, of a list or those that run by default, with what any accuracy admits. A list need

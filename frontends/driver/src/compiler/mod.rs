@@ -10,7 +10,7 @@ use crate::artifact::Artifact;
 use crate::dataflow::AddedRules;
 use crate::evaluator::ReferenceEvaluator;
 use crate::frontend::{Frontends, Unsupported};
-use crate::{CompileOptions, LowerReport, Lowered, Model};
+use crate::{CompileOptions, Cpu, LowerReport, Lowered, Model, targets};
 use orogen_codegen::CodegenOptions;
 use orogen_ir::choices::Choices;
 use orogen_ir::diag::Diagnostics;
@@ -82,7 +82,7 @@ impl Compiler {
     /// The passes that run on the legacy path, in order, with the default accuracy; none when they are listed and one of
     /// them is of the dataflow path alone.
     pub fn graph_passes(&self) -> impl Iterator<Item = PassInfo> + use<> {
-        self.pipeline::<Graph>(Accuracy::Default, |_| true)
+        self.pipeline::<Graph>(Accuracy::Default, Cpu::Host, |_| true)
             .into_iter()
             .flat_map(|it| it.passes().collect::<Vec<_>>())
     }
@@ -90,14 +90,15 @@ impl Compiler {
     /// The passes that run on the dataflow path, in order, with the default accuracy; none when they are listed and one of
     /// them is of the legacy path alone.
     pub fn flow_passes(&self) -> impl Iterator<Item = PassInfo> + use<> {
-        self.pipeline::<Module>(Accuracy::Default, |_| true)
+        self.pipeline::<Module>(Accuracy::Default, Cpu::Host, |_| true)
             .into_iter()
             .flat_map(|it| it.passes().collect::<Vec<_>>())
     }
 
-    /// A pass as the list of this compiler names it, with its options.
-    pub(crate) fn call_of(&self, name: &str) -> String {
-        let calls = self.list.iter().flat_map(|it| it.0.iter().rev());
+    /// A pass as the list of this compiler names it for a target, with its options.
+    pub(crate) fn call_of(&self, name: &str, cpu: Cpu) -> String {
+        let list = self.list_for(cpu);
+        let calls = list.iter().flat_map(|it| it.0.iter().rev());
         let call = calls.into_iter().find(|it| it.name == name && it.edit != ListEdit::Drop);
         call.map_or_else(
             || name.to_owned(),
@@ -110,7 +111,7 @@ impl Compiler {
     /// # Errors
     /// What a pass says.
     pub fn graph_step(&self, graph: &mut Graph, step: Step) -> Result<Report, Diagnostics> {
-        let pipeline = self.pipeline::<Graph>(Accuracy::Default, |it| it == step)?;
+        let pipeline = self.pipeline::<Graph>(Accuracy::Default, Cpu::Host, |it| it == step)?;
         pipeline.run(graph, &mut self.pass_cx(), &mut [], |_| true)
     }
 
@@ -119,7 +120,7 @@ impl Compiler {
     /// # Errors
     /// What a pass says.
     pub fn flow_step(&self, module: &mut Module, step: Step) -> Result<Report, Diagnostics> {
-        let pipeline = self.pipeline::<Module>(Accuracy::Default, |it| it == step)?;
+        let pipeline = self.pipeline::<Module>(Accuracy::Default, Cpu::Host, |it| it == step)?;
         pipeline.run(module, &mut self.pass_cx(), &mut [], |_| true)
     }
 
@@ -127,9 +128,15 @@ impl Compiler {
     pub(crate) fn pipeline<I: registry::Path>(
         &self,
         accuracy: Accuracy,
+        cpu: Cpu,
         steps: impl Fn(Step) -> bool,
     ) -> Result<Pipeline<I>, Diagnostics> {
-        self.passes.pipeline(&self.ops, accuracy, self.list.as_ref(), steps)
+        self.passes.pipeline(&self.ops, accuracy, self.list_for(cpu).as_ref(), steps)
+    }
+
+    /// What counts of the list of this compiler where code is made for these instructions.
+    fn list_for(&self, cpu: Cpu) -> Option<PassList> {
+        Some(targets::list_for(self.list.as_ref()?, &CodegenOptions { cpu, ..self.codegen.clone() }))
     }
 
     fn pass_cx(&self) -> PassCx<'_> {

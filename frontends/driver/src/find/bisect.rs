@@ -132,7 +132,7 @@ pub fn bisect(
     }
     let pass = made.get(high).map_or(Step::Codegen.name(), |it| it.name.as_str()).to_owned();
     let base = made[..high].iter().rev().find(|it| !matches!(it.program, Lowered::Plan(_)));
-    let call = search.compiler.call_of(&pass);
+    let call = search.compiler.call_of(&pass, search.options.cpu);
     let fault = if pass == Step::Codegen.name() { Fault::Code } else { Fault::Passes(vec![call.clone()]) };
     let reproducer = match base {
         Some(base) => reduce(search, &base.program, fault, inputs).ok(),
