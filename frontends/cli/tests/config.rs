@@ -65,7 +65,7 @@ fn passes_of_an_entry_run_unless_others_are_listed() {
         let pass = |it: &str| it.trim().strip_prefix("time pass ")?.split(' ').next().map(str::to_owned);
         outcome.out.lines().filter_map(pass).collect::<Vec<_>>().join(",")
     };
-    let default = "canonicalize,fold-constants,simplify,layout,fold-rest,legalize,fuse";
+    let default = "canonicalize,fold-constants,simplify,fuse-attention,layout,fold-rest,legalize,fuse";
     assert_eq!(ran(&[]), default);
     configure(
         folder.path(),
@@ -76,7 +76,7 @@ fn passes_of_an_entry_run_unless_others_are_listed() {
     assert_eq!(ran(&["--passes", "default"]), default);
     assert_eq!(ran(&["--passes", "bare"]), "legalize");
     let flow = ["--opt-in", "dataflow-ir", "--explore", "--passes", "default"];
-    assert_eq!(ran(&flow), default.replace("layout", "explore,layout"));
+    assert_eq!(ran(&flow), default.replace("fuse-attention", "explore,fuse-attention"));
     // Above the line on the graph, below it on the dataflow IR.
     let below = ["--opt-in", "dataflow-ir", "--waterline", "legalize", "--passes", "quick"];
     assert_eq!(ran(&below), "canonicalize,fold-constants,legalize,fuse");

@@ -13,7 +13,7 @@ pub(crate) fn eval(
     results: &[&[u64]],
 ) -> EvalResult<Vec<TensorData>> {
     match (name, operands, results) {
-        ("attention", [_, _, _] | [_, _, _, _], [_]) => attention(attrs, operands),
+        ("attention", [_, _, _] | [_, _, _, _], [_]) => eval_named("attention", attrs, operands),
         ("bits", [x], [_]) => {
             let to = attrs.dtype("to").ok_or_else(|| EvalError::invalid("attribute `to` is missing"))?;
             Ok(vec![with_bits(x, to)?])
@@ -30,24 +30,6 @@ pub(crate) fn eval(
         }
         _ => Err(EvalError::unsupported(format!("routine `{name}` of such parameters has no evaluation"))),
     }
-}
-
-/// The operator on operands that lie transposed, and its result transposed.
-fn attention(attrs: &Attrs, operands: &[TensorData]) -> EvalResult<Vec<TensorData>> {
-    let transposed = |x: &TensorData, perm: &str| match attrs.ints(perm) {
-        None => Ok(vec![x.clone()]),
-        Some(perm) => {
-            eval_named("transpose", &Attrs::none().with("perm", perm.to_vec()), std::slice::from_ref(x))
-        }
-    };
-    let mut args = Vec::new();
-    for (i, x) in operands.iter().enumerate() {
-        args.extend(transposed(x, ["q_perm", "k_perm", "v_perm", ""][i])?);
-    }
-    let result = eval_named("attention", attrs, &args)?;
-    let results: EvalResult<Vec<Vec<TensorData>>> =
-        result.iter().map(|it| transposed(it, "out_perm")).collect();
-    Ok(results?.concat())
 }
 
 /// The indices of all elements that are not zero, in row-major order: column `j` of the result is the index of the

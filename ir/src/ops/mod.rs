@@ -36,6 +36,7 @@ mod slicing;
 mod support;
 mod trees;
 
+pub use attention::ATTENTION_PERMS;
 pub use budget::{Budget, Cost, Limits};
 pub use defaults::{Defaulted, InputDefaults};
 pub use evaluate::{Evaluator, Folding, OnConstants, Outline};

@@ -3,11 +3,11 @@
 
 use crate::flow::egraph::{Explore, ExploreBudget};
 use crate::flow::{
-    BindParameters, BindSizes, Canonicalize, FoldConstants, Fuse, FuseAttention, FuseByPattern, InferEffects,
-    Inline, Legalize, LiftParameters, MergeProducts, MixedPrecision, RemoveUnused,
+    BindParameters, BindSizes, Canonicalize, FoldConstants, Fuse, FuseByPattern, InferEffects, Inline,
+    Legalize, LiftParameters, MergeProducts, MixedPrecision, RemoveUnused,
 };
 use crate::manager::Pass;
-use crate::registry::Make;
+use crate::registry::{Make, fuse_attention};
 use crate::rules::apply::ApplyRules;
 use crate::rules::precision::{Precision, PrecisionPolicy};
 use crate::rules::{activations, attention, chains};
@@ -47,6 +47,7 @@ const MAKERS: &[(&str, Make<Module>)] = &[
     ("name-attention", |parts, _| {
         Ok(Arc::new(ApplyRules::of_code("name-attention", parts.ops, attention::RULES)?))
     }),
+    ("fuse-attention", |parts, it| Ok(Arc::new(fuse_attention(parts, it)?))),
     ("quantize-rows", |parts, _| {
         Ok(Arc::new(ApplyRules::of_code("quantize-rows", parts.ops, activations::RULES)?))
     }),
@@ -70,10 +71,6 @@ const MAKERS: &[(&str, Make<Module>)] = &[
             "" => Ok(Arc::new(pass)),
             pattern => Ok(Arc::new(pass.pattern(parts.ops, name, pattern).map_err(first)?)),
         }
-    }),
-    ("fuse-attention", |_, it| {
-        let least = |name| it.number(name) as i64;
-        Ok(Arc::new(FuseAttention::of_at_least(least("queries"), least("scores"))))
     }),
     ("legalize", |parts, _| Ok(Arc::new(Legalize::new(parts.table.clone())))),
     ("fuse", |_, _| Ok(Arc::new(Fuse))),

@@ -25,4 +25,4 @@ pub use named::{NAMED, NamedPipeline};
 pub use page::standard_page;
 pub use passes::{OTHER_PATH, PLAN_MEMORY, PassRow, PassTable, Passes, Path, TRANSLATE, TURNS, Turn};
 pub use settings::{OptionDef, OptionKind, Settings};
-pub use standard::STANDARD;
+pub use standard::{STANDARD, fuse_attention};

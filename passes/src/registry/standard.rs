@@ -1,13 +1,15 @@
 //! The passes that ship, in the order in which they run.
 
-use super::definition::{PassClass, PassDef, When};
-use super::settings::{OptionDef, OptionKind};
+use super::definition::{Parts, PassClass, PassDef, When};
+use super::settings::{OptionDef, OptionKind, Settings};
 use crate::dataflow::makers::maker;
 use crate::graph;
 use crate::manager::Step;
 use crate::rewrite::RuleClass;
 use crate::rules::apply::ApplyRules;
+use crate::rules::attention::kernel::{RULES, Worth};
 use crate::rules::{activations, attention, chains};
+use orogen_ir::diag::Diagnostic;
 use std::sync::Arc;
 
 const ROUNDS: OptionDef = OptionDef {
@@ -34,6 +36,17 @@ const fn names(name: &'static str, about: &'static str) -> OptionDef {
 
 const fn text(name: &'static str, about: &'static str) -> OptionDef {
     OptionDef { name, kind: OptionKind::Text, default: "", about }
+}
+
+/// The pass `fuse-attention` with its options, of either path.
+///
+/// # Errors
+/// What is wrong with its rules: operators that `parts` lacks.
+pub fn fuse_attention(parts: &Parts<'_>, settings: &Settings) -> Result<ApplyRules, Diagnostic> {
+    let most = |name| i64::try_from(settings.number(name)).unwrap_or(i64::MAX);
+    let open = settings.word("open") == "fuse";
+    let worth = Worth { open, queries: most("queries"), scores: most("scores"), ratio: most("ratio") };
+    Ok(ApplyRules::of_code("fuse-attention", parts.ops, RULES)?.guarded(worth.guard()))
 }
 
 /// The passes that ship, in the order in which they run.
@@ -200,7 +213,7 @@ pub const STANDARD: &[PassDef] = &[
         about: "makes one operator, `attention`, of the forms in which exporters write it",
         details: "The scale may stand before the product, at one operand or at both, or after it; keys may come \
                   transposed; the mask is added or chooses; the softmax of narrow scores may be one in f32; keys and values that were repeated for groups of queries are \
-                  read as they were. For `fuse-attention`, kernels of one's own and for reading programs: by itself the \
+                  read as they were. For kernels of one's own and for reading programs: by itself the \
                   operator is lowered to the kernels of its parts. The forms are too many for text, so it is code, which no \
                   prover sees: its tests compare values.",
         laws: &["what lies inside is read by nothing else", "the scale is a number that is known"],
@@ -212,6 +225,36 @@ pub const STANDARD: &[PassDef] = &[
             Ok(Arc::new(ApplyRules::of_code("name-attention", parts.ops, attention::RULES)?))
         }),
         flow: maker("name-attention"),
+    },
+    PassDef {
+        name: "fuse-attention",
+        about: "computes attention in one kernel, which never holds all scores",
+        details: "It finds the forms of `name-attention`, and operators `attention` of a program; what becomes one kernel is \
+                  marked `fused`, and `legalize` calls the routine. It goes over the keys block by block and keeps the \
+                  largest score and the sum of each row. Transposes around it are read and written in place. What \
+                  has fewer scores than the options say stays as it is written, since they stay in the cache. Operators that \
+                  do not fit (f64, leading dimensions that may differ) keep the kernels of their parts.",
+        laws: &["scores are f32, whatever the operands are", "what is not known to fit stays an operator"],
+        step: Step::Simplify,
+        class: PassClass::Of(RuleClass::Reassociates),
+        when: When::Admitted,
+        options: &[
+            count("queries", "16", "the fewest queries"),
+            count("scores", "65536", "the fewest scores of a head"),
+            count(
+                "ratio",
+                "1024",
+                "the fewest scores of a head for each element of a row of queries or values",
+            ),
+            OptionDef {
+                name: "open",
+                kind: OptionKind::Word(&["stay", "fuse"]),
+                default: "stay",
+                about: "what is done where it depends on sizes that are open",
+            },
+        ],
+        graph: Some(|parts, it| Ok(Arc::new(fuse_attention(parts, it)?))),
+        flow: maker("fuse-attention"),
     },
     PassDef {
         name: "quantize-rows",
@@ -336,28 +379,6 @@ pub const STANDARD: &[PassDef] = &[
         ],
         graph: None,
         flow: maker("fuse-by-pattern"),
-    },
-    PassDef {
-        name: "fuse-attention",
-        about: "computes attention in one kernel, which never holds all scores",
-        details: "It goes over the keys block by block and keeps the largest score and the sum of each row. Transposes around \
-                  it are read and written in place. It finds operators `attention`: those of a program, and those that \
-                  `name-attention` makes. Operators that do not fit (f64, leading dimensions that may differ) are lowered to \
-                  the kernels of their parts.",
-        laws: &["scores are f32, whatever the operands are", "what is not known to fit stays an operator"],
-        step: Step::Layout,
-        class: PassClass::Of(RuleClass::Reassociates),
-        when: When::Asked,
-        options: &[
-            count(
-                "queries",
-                "16",
-                "operators of fewer queries stay: products that read keys once are faster",
-            ),
-            count("scores", "16384", "operators of fewer scores in each head stay: these stay in the cache"),
-        ],
-        graph: None,
-        flow: maker("fuse-attention"),
     },
     PassDef {
         name: "legalize",

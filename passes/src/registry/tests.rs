@@ -22,7 +22,7 @@ fn names<I: Ir>(pipeline: &Pipeline<I>) -> String {
     pipeline.passes().map(|it| it.name).collect::<Vec<_>>().join(",")
 }
 
-const DEFAULT: &str = "canonicalize,fold-constants,simplify,layout,fold-rest,legalize,fuse";
+const DEFAULT: &str = "canonicalize,fold-constants,simplify,fuse-attention,layout,fold-rest,legalize,fuse";
 
 #[test]
 fn lists_are_pipelines() {
@@ -37,8 +37,11 @@ fn lists_are_pipelines() {
     for (text, expected) in [
         ("default", DEFAULT.to_owned()),
         ("default,plan-memory", DEFAULT.to_owned()),
-        ("-layout,-fold-rest", "canonicalize,fold-constants,simplify,legalize,fuse".to_owned()),
-        ("+explore{nodes=10}", DEFAULT.replace("layout", "explore,layout")),
+        (
+            "-layout,-fold-rest",
+            "canonicalize,fold-constants,simplify,fuse-attention,legalize,fuse".to_owned(),
+        ),
+        ("+explore{nodes=10}", DEFAULT.replace("fuse-attention", "explore,fuse-attention")),
         ("quick,canonicalize", "canonicalize,fold-constants,legalize,fuse,canonicalize".to_owned()),
         ("legalize,+canonicalize", "canonicalize,legalize".to_owned()),
         ("", String::new()),

@@ -64,7 +64,7 @@ pub use env::Bound;
 pub use function::{Function, Predicate};
 pub use pattern::{Match, Matcher};
 pub use print::print;
-pub use rewriter::{OpCall, Rewriter, Rule, RuleFn, Value};
+pub use rewriter::{Guard, OpCall, Rewriter, Rule, RuleFn, Value};
 pub(crate) use set::changes_type;
 pub use set::{RuleSet, taken};
 pub(crate) use shipped::names as shipped_names;

@@ -4,6 +4,8 @@ use super::class::RuleClass;
 use orogen_ir::ops::{OpId, OpRegistry};
 use orogen_ir::shape::ShapeCx;
 use orogen_ir::types::{Attrs, TensorData, Type};
+use std::fmt;
+use std::sync::Arc;
 
 /// A value of the program. It means something during the application of a rule that it was given to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,6 +89,29 @@ impl dyn Rewriter + '_ {
 
 /// The value that replaces the result of an operation, when the rule applies.
 pub type RuleFn = fn(&mut dyn Rewriter, &OpCall) -> Option<Value>;
+
+/// Whether rules of a set are tried on an operation: what a pass was told by its options.
+#[derive(Clone)]
+pub struct Guard(Arc<GuardFn>);
+
+type GuardFn = dyn Fn(&mut dyn Rewriter, &OpCall) -> bool + Send + Sync;
+
+impl Guard {
+    /// From a function.
+    pub fn new(holds: impl Fn(&mut dyn Rewriter, &OpCall) -> bool + Send + Sync + 'static) -> Guard {
+        Guard(Arc::new(holds))
+    }
+
+    pub(crate) fn holds(&self, rewriter: &mut dyn Rewriter, call: &OpCall) -> bool {
+        (self.0)(rewriter, call)
+    }
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Guard(..)")
+    }
+}
 
 /// A rewrite rule that is code: for what the rule language does not say.
 #[derive(Clone, Copy, Debug)]

@@ -2,7 +2,7 @@
 
 use super::any::AnyRule;
 use super::ast::{Ops, PatternKind, Rewrite};
-use super::rewriter::{OpCall, Rewriter, Rule, Value};
+use super::rewriter::{Guard, OpCall, Rewriter, Rule, Value};
 use super::shipped::{self, Entry};
 use crate::manager::Accuracy;
 use indexmap::IndexMap;
@@ -15,6 +15,7 @@ use std::sync::Arc;
 pub struct RuleSet {
     rules: Vec<Entry>,
     rows: IndexMap<OpId, Vec<usize>>,
+    guard: Option<Guard>,
 }
 
 impl RuleSet {
@@ -36,6 +37,12 @@ impl RuleSet {
         let mut set = RuleSet::default();
         set.insert_text(ops, text)?;
         Ok(set)
+    }
+
+    /// The same, whose rules are tried only on operations for which the guard holds.
+    #[must_use]
+    pub fn guarded(self, guard: Guard) -> RuleSet {
+        RuleSet { guard: Some(guard), ..self }
     }
 
     /// Adds a rule that is code, tried after those that are there.
@@ -143,7 +150,12 @@ impl RuleSet {
         if !effects.allowed_in_dataflow() {
             return None;
         }
-        self.rules_of(call.op, accuracy).find_map(|rule| Some((rule.apply(rewriter, call)?, rule)))
+        let mut rules = self.rules_of(call.op, accuracy).peekable();
+        rules.peek()?;
+        if self.guard.as_ref().is_some_and(|it| !it.holds(rewriter, call)) {
+            return None;
+        }
+        rules.find_map(|rule| Some((rule.apply(rewriter, call)?, rule)))
     }
 }
 

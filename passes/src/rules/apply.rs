@@ -2,7 +2,7 @@
 
 use super::{quantized, requantize, scales, simplify, transposed, weights};
 use crate::manager::Changed;
-use crate::rewrite::{Rule, RuleSet};
+use crate::rewrite::{Guard, Rule, RuleSet};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::ops::OpRegistry;
 
@@ -38,6 +38,12 @@ impl ApplyRules {
     #[must_use]
     pub fn with_rounds(self, most: usize) -> Self {
         ApplyRules { most, ..self }
+    }
+
+    /// The same, trying its rules only on operations for which the guard holds.
+    #[must_use]
+    pub fn guarded(self, guard: Guard) -> Self {
+        ApplyRules { rules: self.rules.guarded(guard), ..self }
     }
 
     /// A pass of that name over the rules of a text.

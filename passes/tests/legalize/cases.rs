@@ -251,6 +251,11 @@ pub(crate) const NORMALIZE: &str = "
     attention(f32[2, 4, 8], f32[2, 5, 8], f32[2, 5, 6], bool[4, 5]) {scale = 1.0, hidden = -3e4}
     attention(f32[2, 4, 8], f32[2, 5, 8], f32[2, 5, 6], bool[4, 1]) {scale = 1.0, safe = true}
     attention(f16[2, 4, 8], f16[2, 5, 8], f16[2, 5, 6]) {scale = 0.25}
+    attention(f32[2, 4, 3, 8], f32[2, 3, 8, 5], f32[2, 5, 3, 6], f32[2, 1, 1, 5]) {scale = 0.25, q_perm = [0, 2, 1, 3], k_perm = [0, 1, 3, 2], v_perm = [0, 2, 1, 3], out_perm = [0, 2, 1, 3]}
+    attention(f32[2, 4, 3, 8], f32[2, 3, 8, 5], f32[2, 5, 3, 6], f32[2, 1, 1, 5]) {scale = 0.25, q_perm = [0, 2, 1, 3], k_perm = [0, 1, 3, 2], v_perm = [0, 2, 1, 3], out_perm = [0, 2, 1, 3], fused = true}
+    attention(f16[2, 4, 8], f16[2, 5, 8], f16[2, 5, 6], bool[4, 5]) {scale = 0.25, fused = true}
+    attention(f64[2, 4, 8], f64[2, 5, 8], f64[2, 5, 6]) {scale = 0.25, fused = true}
+    attention(f32[8, 2, 4], f32[2, 5, 8], f32[2, 5, 6]) {scale = 0.25, q_perm = [1, 2, 0], out_perm = [2, 0, 1], fused = true}
     layer_norm(f32[2, 5], f32[5], f32[5]) {axis = 1, epsilon = 1e-3}
     layer_norm(f32[2, 3, 5], f32[3, 5]) {axis = 1}
     layer_norm(f16[2, 6], f16[6]) {axis = 1}

@@ -86,8 +86,13 @@ fn attention_is_what_its_parts_are() {
 
 #[test]
 fn attention_is_one_kernel() {
-    agree("fuse_attention.flow", "+fuse-attention{queries=2,scores=1}", Accuracy::Default, 2e-3);
-    let passes = "+name-attention,+fuse-attention{queries=1,scores=1}";
+    agree(
+        "fuse_attention.flow",
+        "+fuse-attention{queries=1,scores=1,ratio=1,open=fuse}",
+        Accuracy::Default,
+        2e-3,
+    );
+    let passes = "+fuse-attention{queries=1,scores=1,ratio=1,open=fuse}";
     agree("name_attention.flow", passes, Accuracy::Default, 1e-5);
 }
 

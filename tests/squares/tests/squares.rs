@@ -56,6 +56,23 @@ fn squares_commute_on_models() {
     }
 }
 
+/// What generated programs are too small for: attention that becomes one kernel.
+#[test]
+fn squares_commute_on_texts() {
+    let harness = Harness::default();
+    let texts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../filetests/passes");
+    for name in ["fuse_attention.graph", "fuse_attention_lines.graph"] {
+        let text = std::fs::read_to_string(texts.join(name)).expect("a text");
+        let end = text.find("// -----").unwrap_or(text.len());
+        let model = harness.compiler.decode(name, text.as_bytes()[..end].to_vec()).expect("a program");
+        let subject = Subject::model(&harness.compiler, &model, &[]);
+        let subject = subject.unwrap_or_else(|it| panic!("{name}: {it:#}"));
+        if let Err(found) = check(&harness, &subject) {
+            panic!("{name}: {found:?}");
+        }
+    }
+}
+
 #[test]
 fn every_ported_step_names_its_square() {
     for entry in LEDGER {

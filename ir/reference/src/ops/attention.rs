@@ -2,28 +2,28 @@
 
 use super::{FamilyResult, OpCx, eval_named};
 use crate::error::{EvalError, EvalResult};
+use orogen_ir::ops::ATTENTION_PERMS;
 use orogen_ir::types::{Attrs, DType, TensorData};
 
 pub(super) fn eval(cx: &OpCx<'_>) -> FamilyResult {
     (cx.name == "attention").then(|| attention(cx))
 }
 
-/// `softmax(q · kᵀ · scale, masked) · v`.
+/// `softmax(q · kᵀ · scale, masked) · v`, of transposed operands, and transposed.
 fn attention(cx: &OpCx<'_>) -> EvalResult<Vec<TensorData>> {
     let dtype = cx.same_dtype(0..3)?;
-    let rank = |i: usize| -> EvalResult<usize> {
-        match cx.float_arg(i)?.dims().len() {
-            rank @ 2.. => Ok(rank),
-            rank => Err(EvalError::invalid(format!("operand {i} has rank {rank}"))),
-        }
+    let operand = |i: usize| match cx.float_arg(i)? {
+        it if it.dims().len() >= 2 => transposed(cx, it, ATTENTION_PERMS[i]),
+        it => Err(EvalError::invalid(format!("operand {i} has rank {}", it.dims().len()))),
     };
-    let (rank, _, _) = (rank(1)?, rank(0)?, rank(2)?);
+    let [q, k, v] = [operand(0)?, operand(1)?, operand(2)?];
+    let rank = k.dims().len();
     let scale = cx.attrs.float("scale").ok_or_else(|| EvalError::invalid("attribute `scale` is missing"))?;
     let number = |it: f64| TensorData::from_f64(dtype, &[], [it]);
     let mut perm: Vec<i64> = (0..rank as i64).collect();
     perm.swap(rank - 2, rank - 1);
-    let keys = one("transpose", Attrs::none().with("perm", perm), &[cx.arg(1)?.clone()])?;
-    let products = one("matmul", Attrs::none(), &[cx.arg(0)?.clone(), keys])?;
+    let keys = one("transpose", Attrs::none().with("perm", perm), &[k])?;
+    let products = one("matmul", Attrs::none(), &[q, keys])?;
     let mut scores = one("mul", Attrs::none(), &[products, number(scale)])?;
     if let Some(mask) = cx.args.get(3) {
         scores = match mask.dtype() {
@@ -40,7 +40,16 @@ fn attention(cx: &OpCx<'_>) -> EvalResult<Vec<TensorData>> {
         let nothing = one("is_nan", Attrs::none(), &[weights.clone()])?;
         weights = one("where", Attrs::none(), &[nothing, number(0.0), weights])?;
     }
-    one("matmul", Attrs::none(), &[weights, cx.arg(2)?.clone()]).map(|it| vec![it])
+    let result = one("matmul", Attrs::none(), &[weights, v])?;
+    transposed(cx, &result, "out_perm").map(|it| vec![it])
+}
+
+/// A value transposed by an attribute, if there is one.
+fn transposed(cx: &OpCx<'_>, x: &TensorData, perm: &str) -> EvalResult<TensorData> {
+    match cx.attrs.ints(perm) {
+        None => Ok(x.clone()),
+        Some(perm) => one("transpose", Attrs::none().with("perm", perm.to_vec()), std::slice::from_ref(x)),
+    }
 }
 
 fn one(name: &str, attrs: Attrs, args: &[TensorData]) -> EvalResult<TensorData> {
@@ -73,6 +82,25 @@ mod tests {
         let blind = [&args[..3], &[hidden]].concat();
         assert!(run("attention", none().with("scale", 0.5), &blind).1[0].is_nan());
         assert_eq!(run("attention", none().with("scale", 0.5).with("safe", true), &blind).1, [0.0]);
+    }
+
+    #[test]
+    fn operands_and_results_are_transposed() {
+        let numbers = |dims: &[u64]| {
+            let count = dims.iter().product::<u64>();
+            TensorData::from_f64(DType::F32, dims, (0..count).map(|i| (i * 5 % 7) as f64 / 4.0 - 0.5))
+        };
+        let (q, k, v) = (numbers(&[3, 2, 4]), numbers(&[2, 4, 5]), numbers(&[5, 6, 2]));
+        let perms = [("q_perm", vec![1, 0, 2]), ("k_perm", vec![0, 2, 1]), ("v_perm", vec![2, 0, 1])];
+        let attrs = none().with("scale", 0.5);
+        let turned = |x: &TensorData, perm: &[i64]| {
+            eval("transpose", none().with("perm", perm.to_vec()), std::slice::from_ref(x)).unwrap()
+        };
+        let args = [turned(&q, &perms[0].1), turned(&k, &perms[1].1), turned(&v, &perms[2].1)];
+        let wanted = turned(&eval("attention", attrs.clone(), &args).unwrap(), &[2, 0, 1]);
+        let attrs = perms.iter().fold(attrs, |attrs, (name, perm)| attrs.with(name, perm.clone()));
+        let found = eval("attention", attrs.with("out_perm", vec![2, 0, 1]), &[q, k, v]).unwrap();
+        assert_eq!(found, wanted);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! The evaluation holds elements in 8 bytes, and places of elements in up to 16.
 
-use orogen_ir::ops::{Cost, Outline};
+use orogen_ir::ops::{ATTENTION_PERMS, Cost, Outline};
 use orogen_ir::types::{Attrs, TensorData};
 
 /// The most that [`eval_named`](super::eval_named) takes on these operands; `None` when the size of a result cannot be
@@ -42,7 +42,6 @@ pub fn eval_cost(name: &str, attrs: &Attrs, args: &[TensorData], results: &[Outl
         "resize" => 4u64.saturating_pow(args.first().map_or(0, |it| it.dims().len() as u32)),
         _ => 1,
     };
-    let last = |i: usize| args.get(i).map_or(0, |it| it.dims().len().saturating_sub(1));
     let whole = match name {
         // Every operand element meets the kernel.
         "conv_transpose" => {
@@ -54,7 +53,8 @@ pub fn eval_cost(name: &str, attrs: &Attrs, args: &[TensorData], results: &[Outl
             let weights = [1, 2].map(|i| args.get(i).map_or(0, |it| elements(it.dims())));
             dim(0, 0).saturating_mul(dim(0, 1)).saturating_mul(weights[0].saturating_add(weights[1]))
         }
-        "attention" => scores(args, result).saturating_mul(dim(0, last(0)).saturating_add(dim(2, last(2)))),
+        "attention" => scores(args, attrs, result)
+            .saturating_mul(read(args, attrs, 0, 0).saturating_add(read(args, attrs, 2, 0))),
         _ => 0,
     };
     let operations = result.saturating_mul(each).saturating_add(operands).saturating_add(whole);
@@ -63,7 +63,8 @@ pub fn eval_cost(name: &str, attrs: &Attrs, args: &[TensorData], results: &[Outl
         "reshape" | "squeeze" | "unsqueeze" => (0, 0),
         "full" => (bytes, 0),
         _ => {
-            let between = if name == "attention" { scores(args, result).saturating_mul(64) } else { 0 };
+            let between =
+                if name == "attention" { scores(args, attrs, result).saturating_mul(64) } else { 0 };
             let spread =
                 between.saturating_add(result.saturating_mul(8).saturating_mul(args.len().max(1) as u64));
             (
@@ -76,11 +77,17 @@ pub fn eval_cost(name: &str, attrs: &Attrs, args: &[TensorData], results: &[Outl
 }
 
 /// How many scores attention computes: one of each key for each row of the result.
-fn scores(args: &[TensorData], result: u64) -> u64 {
-    let dims = |i: usize| args.get(i).map_or(&[][..], TensorData::dims);
-    let columns = dims(2).last().map_or(1, |it| (*it).max(1));
-    let keys = dims(1).iter().rev().nth(1).map_or(1, |it| (*it).max(1));
-    (result / columns).saturating_mul(keys)
+fn scores(args: &[TensorData], attrs: &Attrs, result: u64) -> u64 {
+    (result / read(args, attrs, 2, 0).max(1)).saturating_mul(read(args, attrs, 1, 1).max(1))
+}
+
+/// A dimension, from the end, of an operand of attention as it is read.
+fn read(args: &[TensorData], attrs: &Attrs, i: usize, from_end: usize) -> u64 {
+    let dims = args.get(i).map_or(&[][..], TensorData::dims);
+    let at = dims.len().checked_sub(from_end + 1);
+    let perm = attrs.ints(ATTENTION_PERMS[i]);
+    let own = at.and_then(|at| perm.map_or(Some(at), |it| usize::try_from(*it.get(at)?).ok()));
+    own.and_then(|it| dims.get(it)).map_or(1, |it| (*it).max(1))
 }
 
 /// Number of elements, extents of 0 taken as 1: loops over an empty tensor still run over its other dimensions.

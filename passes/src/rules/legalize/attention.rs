@@ -1,24 +1,41 @@
-//! Attention as the kernels of its parts, in the forms that these have by themselves: fusion and selection of code treat
-//! them alike.
+//! Attention as one kernel where it is asked for and fits, else as the kernels of its parts, in the forms that these have by
+//! themselves: fusion and selection of code treat them alike.
 
 use super::context::overflow;
 use super::contraction::{batch_index, product};
 use super::normalize::softmax_of;
 use super::{LegalizeFn, Legalizer, Lowering, Value};
+use crate::rules::attention::kernel::{Operands, is_fused, keeps_neighbours};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::loops::{Axis, BinaryOp, BufferId, BuildResult, Combine, UnaryOp};
+use orogen_ir::ops::ATTENTION_PERMS;
 use orogen_ir::shape::Dim;
-use orogen_ir::types::{DType, Dims};
+use orogen_ir::types::{Attrs, DType, Dims};
 
 pub(super) const ROWS: &[(&str, LegalizeFn)] = &[("attention", attention)];
 
 fn attention(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let dtype = cx.arg(0)?.dtype;
-    let (q, k) = (cx.arg_dims(0)?, cx.arg_dims(1)?);
+    let (q, k, v) = (as_read(&cx, 0)?, as_read(&cx, 1)?, as_read(&cx, 2)?);
+    if is_fused(cx.attrs) && fits(&cx, [&q, &k, &v])? {
+        for i in 0..cx.operand_count() {
+            cx.input(i)?;
+        }
+        cx.output(0)?;
+        let own = cx.attrs.iter().filter(|it| it.0 != "fused");
+        let attrs = own.fold(Attrs::none(), |attrs, (name, value)| attrs.with(name, value.clone()));
+        cx.emit_routine("attention", attrs);
+        return cx.finish();
+    }
     let mut dims = broadcast(&mut cx, &q[..q.len() - 2], &k[..k.len() - 2])?;
     dims.extend([q[q.len() - 2], k[k.len() - 2]]);
     let out = cx.between("products", dtype, &dims)?;
-    multiply(&mut cx, [Value::Operand(0), Value::Operand(1)], out, true)?;
+    let mut keys: Vec<usize> = (0..k.len()).collect();
+    keys.swap(k.len() - 2, k.len() - 1);
+    let q_perm = perm(&cx, 0, q.len());
+    let k_perm = perm(&cx, 1, k.len());
+    let keys = keys.iter().map(|it| k_perm[*it]).collect();
+    multiply(&mut cx, [(Value::Operand(0), q_perm), (Value::Operand(1), keys)], out, None)?;
     let products = only(cx.emit())?;
 
     if cx.has(3) {
@@ -45,8 +62,38 @@ fn attention(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     }
 
     let out = cx.output(0)?;
-    multiply(&mut cx, [weights, Value::Operand(2)], out, false)?;
+    let own = (0..dims.len()).collect();
+    let v_perm = perm(&cx, 2, v.len());
+    let out_perm = cx.attrs.ints("out_perm").map(<[i64]>::to_vec);
+    multiply(&mut cx, [(weights, own), (Value::Operand(2), v_perm)], out, out_perm.as_deref())?;
     cx.finish()
+}
+
+/// The dimensions of an operand as it is read.
+fn as_read(cx: &Legalizer<'_>, i: usize) -> BuildResult<Dims> {
+    let own = cx.arg_dims(i)?;
+    Ok(perm(cx, i, own.len()).iter().map(|it| own[*it]).collect())
+}
+
+/// Which dimension of an operand each is that is read; inference checked the attribute.
+fn perm(cx: &Legalizer<'_>, i: usize, rank: usize) -> Vec<usize> {
+    match cx.attrs.ints(ATTENTION_PERMS[i]) {
+        None => (0..rank).collect(),
+        Some(_) => cx.axes_attr(ATTENTION_PERMS[i]),
+    }
+}
+
+/// Whether the routine reads what the operands are.
+fn fits(cx: &Legalizer<'_>, [q, k, v]: [&[Dim]; 3]) -> BuildResult<bool> {
+    let mask = if cx.has(3) { Some(cx.arg_dims(3)?) } else { None };
+    let mut out = Dims::from(cx.result_dims(0)?);
+    if cx.attrs.ints("out_perm").is_some() {
+        let own = out.clone();
+        let perm = cx.axes_attr("out_perm");
+        perm.iter().zip(&own).for_each(|(to, dim)| out[*to] = *dim);
+    }
+    let operands = Operands { q, k, v, mask, out: &out };
+    Ok(operands.fit(cx.caller, cx.arg(0)?.dtype) && keeps_neighbours(cx.attrs))
 }
 
 /// The one value that a kernel made.
@@ -62,10 +109,26 @@ fn broadcast(cx: &mut Legalizer<'_>, a: &[Dim], b: &[Dim]) -> Result<Dims, Diagn
     (0..rank).map(|i| cx.caller.broadcast(&[at(a, i), at(b, i)]).map_err(overflow)).collect()
 }
 
-/// `out[…, m, n] = Σ a[…, m, k] · b[…, k, n]`, or `· b[…, n, k]` where that is transposed.
-fn multiply(cx: &mut Legalizer<'_>, [a, b]: [Value; 2], out: BufferId, transposed: bool) -> BuildResult<()> {
+/// `out[…, m, n] = Σ a[…, m, k] · b[…, k, n]`, each operand read through its permutation, the result written through one.
+fn multiply(
+    cx: &mut Legalizer<'_>,
+    [(a, a_perm), (b, b_perm)]: [(Value, Vec<usize>); 2],
+    out: BufferId,
+    out_perm: Option<&[i64]>,
+) -> BuildResult<()> {
     let (a, b) = (cx.buffer(a)?, cx.buffer(b)?);
-    let (a_dims, b_dims, out_dims) = (cx.b.buffer_dims(a), cx.b.buffer_dims(b), cx.b.buffer_dims(out));
+    let as_read = |own: Dims, perm: &[usize]| -> Dims { perm.iter().map(|it| own[*it]).collect() };
+    let a_dims = as_read(cx.b.buffer_dims(a), &a_perm);
+    let b_dims = as_read(cx.b.buffer_dims(b), &b_perm);
+    // Dimension `i` of the result is that of the product at this place.
+    let order = |rank: usize| -> Vec<usize> {
+        let given = out_perm.map(|it| it.iter().filter_map(|it| usize::try_from(*it).ok()).collect());
+        given.unwrap_or_else(|| (0..rank).collect())
+    };
+    let own = cx.b.buffer_dims(out);
+    let order = order(own.len());
+    let mut out_dims = own.clone();
+    order.iter().zip(&own).for_each(|(to, dim)| out_dims[*to] = *dim);
     let mut axes: Vec<Axis> = cx.b.axes("b", &out_dims[..out_dims.len() - 2]).to_vec();
     let batch = cx.b.vars(&axes);
     let sum = cx.b.axis("k", a_dims[a_dims.len() - 1]);
@@ -75,10 +138,16 @@ fn multiply(cx: &mut Legalizer<'_>, [a, b]: [Value; 2], out: BufferId, transpose
     axes.extend([rows, columns]);
     let (k, n) = (cx.b.var(sum), cx.b.var(columns));
     a_at.extend([cx.b.var(rows), k]);
-    b_at.extend(if transposed { [n, k] } else { [k, n] });
-    let (a, b) = (cx.b.load(a, a_at)?, cx.b.load(b, b_at)?);
+    b_at.extend([k, n]);
+    let placed = |at: Dims, perm: &[usize]| {
+        let mut own = at.clone();
+        perm.iter().zip(&at).for_each(|(to, index)| own[*to] = *index);
+        own
+    };
+    let (a, b) = (cx.b.load(a, placed(a_at, &a_perm))?, cx.b.load(b, placed(b_at, &b_perm))?);
     let value = product(cx, a, b)?;
     let at = cx.b.vars(&axes);
+    let at: Dims = order.iter().map(|it| at[*it]).collect();
     cx.reduce_into(&axes, &[sum], Combine::Sum, out, &at, value)
 }
 

@@ -8,6 +8,8 @@
 //! * **AT1** What stands inside is read by nothing else: it is not computed a second time.
 //! * **AT2** The scale is one number that is known; a mask is an operand, whatever it is made of.
 
+pub mod kernel;
+
 use crate::rewrite::{OpCall, Rewriter, Rule, RuleClass, Value};
 use orogen_ir::shape::Dim;
 use orogen_ir::types::{Attrs, DType, TensorData};
