@@ -1,12 +1,12 @@
 //! What a node computes: the reference interpreter on a model of that node alone.
 
 use crate::attributes::{declared, named, tensor_proto};
-use crate::draw::{Draw, captured};
+use crate::draw::{Draw, MOST_ELEMENTS, captured};
 use crate::setup::Setup;
-use crate::value::{Kind, Rounding, Sample, Val, shaken_value};
+use crate::value::{Kind, Rounding, Sample, Val, is_stable, mirrored, shaken_value, unit};
 use orogen::{CompileOptions, Entry, Lowered, OptIn, Step};
 use orogen_ir::flow::Module;
-use orogen_ir::types::{DType, Type};
+use orogen_ir::types::{DType, TensorData, Type};
 use orogen_onnx::proto::*;
 use orogen_reference::{Host, Value, eval_function_with};
 
@@ -20,17 +20,8 @@ pub(crate) fn evaluate(draw: &mut Draw<'_>, node: &NodeProto, rounding: Rounding
     names.sort();
     names.dedup();
     let operands: Vec<Val> = names.iter().map(|it| draw.lookup(it).cloned()).collect::<Option<_>>()?;
-    let mut graph = GraphProto { node: vec![node.clone()], name: "node".into(), ..GraphProto::default() };
-    for operand in &operands {
-        match operand.constant {
-            true => graph.initializer.push(tensor_proto(&operand.name, operand.data()?)),
-            false => graph.input.push(declared(operand)),
-        }
-    }
-    graph.output = node.output.iter().map(|it| named(it)).collect();
-    let model = model(draw.opset, graph);
-    let module = imported(draw.setup, &model)?;
-    let (name, function) = module.entry()?;
+    let module = alone(draw, node, &operands, 0.0)?;
+    let (_, function) = module.entry()?;
     let kinds: Vec<Kind> = function
         .outputs()
         .iter()
@@ -43,6 +34,14 @@ pub(crate) fn evaluate(draw: &mut Draw<'_>, node: &NodeProto, rounding: Rounding
         .iter()
         .map(|it| operands.iter().find(|operand| operand.name == it.name))
         .collect::<Option<_>>()?;
+    // Integers turn on the last bit of the scales that they are made with, which are constants as a rule.
+    let exact = |it: &Kind| matches!(it, Kind::Tensor(dtype) if !dtype.is_float());
+    let scaled = rounding == Rounding::Function && kinds.iter().any(exact) && operands.iter().any(is_scale);
+    let off = match scaled {
+        true => Some([alone(draw, node, &operands, 1.0)?, alone(draw, node, &operands, -1.0)?]),
+        false => None,
+    };
+    let modules = off.as_ref().map_or([&module; 2], |it| [&it[0], &it[1]]);
     let ops = draw.setup.compiler.ops();
     let all_settings = draw.settings();
     let random = &mut draw.random;
@@ -50,22 +49,34 @@ pub(crate) fn evaluate(draw: &mut Draw<'_>, node: &NodeProto, rounding: Rounding
     let settings = operands.iter().map(|it| it.samples.len()).max().unwrap_or(all_settings);
     for setting in 0..settings {
         let host = Host::new().with_limit(STEPS);
-        let plain: Vec<Value> = given.iter().map(|it| it.samples[setting].plain.clone()).collect();
+        let operands: Vec<Value> = given.iter().map(|it| it.samples[setting].plain.clone()).collect();
         let shaken = given.iter().map(|it| match rounding {
             Rounding::Function => shaken_value(&it.samples[setting].shaken, rounding, 0.0, random),
             _ => it.samples[setting].shaken.clone(),
         });
         let shaken: Vec<Value> = shaken.collect();
-        let plain = eval_function_with(&host, ops, &module, name, &plain).ok()?;
-        let off = eval_function_with(&host, ops, &module, name, &shaken).ok()?;
-        if plain.len() != kinds.len() || off.len() != kinds.len() {
-            return None;
-        }
+        let compute = |module: &Module, operands: &[Value]| {
+            let (name, _) = module.entry()?;
+            let results = eval_function_with(&host, ops, module, name, operands).ok()?;
+            (results.len() == kinds.len()).then_some(results)
+        };
+        let plain = compute(&module, &operands)?;
+        let off = match shaken == operands && !scaled {
+            true => plain.clone(),
+            false => {
+                // What is stable in one direction only says little, as where an element lies on the border between two results.
+                let other: Vec<Value> = operands.iter().zip(&shaken).map(|it| mirrored(it.0, it.1)).collect();
+                let (off, other) = (compute(modules[0], &shaken)?, compute(modules[1], &other)?);
+                let both = plain.iter().zip(other).map(|it| Sample { plain: it.0.clone(), shaken: it.1 });
+                if !both.into_iter().all(|it| is_stable(&it, draw.special, MOST_ELEMENTS)) {
+                    return None;
+                }
+                off
+            }
+        };
         // Functions compute with numbers of the size of their operands, which may cancel out.
         let scale = match rounding {
-            Rounding::Function => {
-                given.iter().map(|it| magnitude(&it.samples[setting].plain)).fold(0.0, f64::max) / 8.0
-            }
+            Rounding::Function => operands.iter().map(magnitude).fold(0.0, f64::max) / 8.0,
             Rounding::Exact | Rounding::Arithmetic => 0.0,
         };
         for (result, (plain, off)) in results.iter_mut().zip(plain.into_iter().zip(off)) {
@@ -83,6 +94,34 @@ pub(crate) fn evaluate(draw: &mut Draw<'_>, node: &NodeProto, rounding: Rounding
         uses: 0,
     };
     Some(all.map(value).collect())
+}
+
+/// Whether it is a constant that may be off: of floats.
+fn is_scale(operand: &Val) -> bool {
+    operand.constant && operand.dtype().is_some_and(|it| unit(it) > 0.0)
+}
+
+/// A node as the importer gives it, with constants that are off by so many errors of their type, each by another number.
+fn alone(draw: &Draw<'_>, node: &NodeProto, operands: &[Val], off: f64) -> Option<Module> {
+    let mut graph = GraphProto { node: vec![node.clone()], name: "node".into(), ..GraphProto::default() };
+    let mut errors = off;
+    for operand in operands {
+        match operand.constant {
+            true if off != 0.0 && is_scale(operand) => {
+                let data = operand.data()?;
+                let by = 1.0 + errors * unit(data.dtype());
+                let elements = data.to_f64().into_iter().map(|it| it * by);
+                let data = TensorData::from_f64(data.dtype(), data.dims(), elements);
+                graph.initializer.push(tensor_proto(&operand.name, &data));
+                // Sums of such numbers, of either sign, are never 0.
+                errors *= 2.0;
+            }
+            true => graph.initializer.push(tensor_proto(&operand.name, operand.data()?)),
+            false => graph.input.push(declared(operand)),
+        }
+    }
+    graph.output = node.output.iter().map(|it| named(it)).collect();
+    imported(draw.setup, &model(draw.opset, graph))
 }
 
 /// A model of one graph.

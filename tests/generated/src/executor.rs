@@ -80,6 +80,23 @@ impl Column {
         (0..n.min(all.len()) as u64).map(at).collect()
     }
 
+    /// The same, where code is generated for one in `every` models alone and the others are interpreted: that is a fifth of the
+    /// work.
+    pub fn some_with_code(all: &[Column], seed: u64, n: usize, every: u64) -> Vec<Column> {
+        let every = every.max(1);
+        let (code, interpreted): (Vec<Column>, Vec<Column>) = all.iter().partition(|it| it.makes_code());
+        let (before, rest) = (seed / every, seed % every);
+        match rest {
+            0 => Column::some(&code, before, n),
+            _ => Column::some(&interpreted, seed - before - 1, n),
+        }
+    }
+
+    /// Whether machine code is made for it.
+    fn makes_code(self) -> bool {
+        !matches!(self.executor, Executor::Reference(..)) && self.form != Form::Peer
+    }
+
     /// Another implementation; `Column::all` has it not.
     pub fn peer() -> Column {
         Column { executor: Executor::Reference(Way::Native, Step::Import), form: Form::Peer }

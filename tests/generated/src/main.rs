@@ -18,6 +18,9 @@ struct Cli {
     /// So many executors for each model, chosen by its seed, where sizes are fixed with one setting of them; all without it.
     #[arg(long)]
     some: Option<usize>,
+    /// Executors that make code take one in so many of the models, those that interpret the others: more models in the same time.
+    #[arg(long, requires = "some", value_name = "EVERY")]
+    code: Option<u64>,
     /// These executors only; `--list` says which there are.
     #[arg(long)]
     executor: Vec<String>,

@@ -123,7 +123,8 @@ fn has_few_digits(dtype: DType, value: f64) -> bool {
 }
 
 /// A tensor that is off by a little, element by element: by what rounding makes of numbers of its size and of the size `scale`.
-/// Zeros have the other sign, and what is no larger than such an error is 0.
+/// What is no larger than such an error is 0; zeros have the other sign, or are such an error where numbers that are not small
+/// may have cancelled out.
 pub(crate) fn shaken(data: &TensorData, rounding: Rounding, scale: f64, random: &mut Random) -> TensorData {
     let (dtype, unit) = (data.dtype(), unit(data.dtype()));
     if unit == 0.0 || rounding == Rounding::Exact {
@@ -131,11 +132,13 @@ pub(crate) fn shaken(data: &TensorData, rounding: Rounding, scale: f64, random: 
     }
     let shake = |it: f64| {
         let up = random.coin();
+        let sign = if up { 1.0 } else { -1.0 };
         match it {
+            0.0 if scale > 0.0 => sign * scale * unit,
             0.0 => -it,
             it if it.abs() < NEAR_ZERO * scale * unit => 0.0,
             it if rounding == Rounding::Arithmetic && has_few_digits(dtype, it) => it,
-            it if it.is_finite() => it + (it.abs() + scale) * if up { unit } else { -unit },
+            it if it.is_finite() => it + (it.abs() + scale) * sign * unit,
             it => it,
         }
     };
@@ -151,6 +154,21 @@ pub(crate) fn shaken_value(value: &Value, rounding: Rounding, scale: f64, random
             Value::Sequence(items.iter().map(|it| shaken_value(it, rounding, scale, random)).collect())
         }
         other => other.clone(),
+    }
+}
+
+/// As far from `plain` as a value that is off, on the other side of it.
+pub(crate) fn mirrored(plain: &Value, off: &Value) -> Value {
+    match (plain, off) {
+        (Value::Tensor(a), Value::Tensor(b)) if a.dtype().is_float() && a.dims() == b.dims() => {
+            let both = a.to_f64().into_iter().zip(b.to_f64());
+            let mirror = |(a, b): (f64, f64)| if a.is_finite() { 2.0 * a - b } else { a };
+            Value::Tensor(TensorData::from_f64(a.dtype(), a.dims(), both.map(mirror)))
+        }
+        (Value::Sequence(a), Value::Sequence(b)) if a.len() == b.len() => {
+            Value::Sequence(a.iter().zip(b).map(|it| mirrored(it.0, it.1)).collect())
+        }
+        _ => plain.clone(),
     }
 }
 

@@ -2,16 +2,19 @@
 //! then, for a node that is not legal is left out.
 //!
 //! Modules in reading order: `elementwise`, `movement`, `index`, `reduce`, `linear`, `window`, `norm`, `convert`, `control`,
-//! `sequence`, `domains`.
+//! `sequence`, `domains`, `microsoft`, `quantized`, `classical`.
 
+mod classical;
 mod control;
 mod convert;
 mod domains;
 mod elementwise;
 mod index;
 mod linear;
+mod microsoft;
 mod movement;
 mod norm;
+mod quantized;
 mod reduce;
 mod sequence;
 mod window;
@@ -23,7 +26,7 @@ use crate::setup::Recipe;
 /// Recipes by operator of the standard domain.
 type Table = &'static [(&'static str, Recipe)];
 
-const TABLES: [Table; 11] = [
+const TABLES: [Table; 12] = [
     elementwise::RECIPES,
     movement::RECIPES,
     index::RECIPES,
@@ -35,6 +38,7 @@ const TABLES: [Table; 11] = [
     control::RECIPES,
     sequence::RECIPES,
     domains::RECIPES,
+    classical::RECIPES,
 ];
 
 /// Operators that models are mostly made of: they join what others compute.
@@ -74,9 +78,11 @@ const USUAL: [&str; 30] = [
 /// The recipe of an operator.
 pub(crate) fn find(domain: &str, name: &str) -> Option<Recipe> {
     let tables: &[Table] = match domain {
+        // Both have loops over sequences.
+        "" if matches!(name, "LinearAttention" | "CausalConvWithState") => &[microsoft::RECIPES],
         "" => &TABLES,
-        "com.microsoft" => &[domains::MICROSOFT],
-        "ai.onnx.ml" => &[domains::CLASSICAL],
+        "com.microsoft" => &[domains::MICROSOFT, microsoft::RECIPES, quantized::RECIPES],
+        "ai.onnx.ml" => &[domains::CLASSICAL, classical::CLASSICAL],
         _ => &[],
     };
     tables.iter().copied().flatten().find(|it| it.0 == name).map(|it| it.1)

@@ -86,6 +86,7 @@ fn turn(
     let mut command = process(cli, (first, end))?;
     command.args(seconds.iter().flat_map(|it| ["--seconds".to_owned(), it.to_string()]));
     command.args(cli.some.iter().flat_map(|it| ["--some".to_owned(), it.to_string()]));
+    command.args(cli.code.iter().flat_map(|it| ["--code".to_owned(), it.to_string()]));
     command.args(cli.executor.iter().flat_map(|it| ["--executor", it.as_str()]));
     command.args(cli.print.then_some("--print"));
     let mut child = command.spawn().context("starting a process")?;

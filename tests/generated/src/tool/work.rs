@@ -87,9 +87,10 @@ pub(crate) fn work(cli: &Cli, columns: &[Column]) -> Result<()> {
         if drawn.settings.is_empty() {
             continue;
         }
-        let chosen = match cli.some {
-            Some(n) => Column::some(columns, seed, n),
-            None => columns.to_vec(),
+        let chosen = match (cli.some, cli.code) {
+            (Some(n), Some(every)) => Column::some_with_code(columns, seed, n, every),
+            (Some(n), None) => Column::some(columns, seed, n),
+            (None, _) => columns.to_vec(),
         };
         for column in chosen {
             one(cli, &setup, &drawn, column)?;
