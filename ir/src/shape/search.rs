@@ -38,6 +38,19 @@ pub(super) struct Search<'a> {
     budget: usize,
 }
 
+/// A polynomial that is at least 0 where this one is: `c + g·p ≥ 0` means `⌊c/g⌋ + p ≥ 0`, as `p` is an integer. So what
+/// rounding up to 2 adds to a number that is rounded up to 64 is found to be nothing.
+fn divided(d: &Poly) -> Poly {
+    let common = d.terms.iter().fold(0, |g, (_, c)| gcd(g, c.unsigned_abs()));
+    match i64::try_from(common) {
+        Ok(g) if g > 1 => Poly {
+            constant: d.constant.div_euclid(g),
+            terms: d.terms.iter().map(|(mono, c)| (mono.clone(), c / g)).collect(),
+        },
+        _ => d.clone(),
+    }
+}
+
 impl<'a> Search<'a> {
     pub(super) fn new(cx: &'a ShapeCx, subject: &Poly) -> Search<'a> {
         Search {
@@ -53,6 +66,7 @@ impl<'a> Search<'a> {
 
     /// Whether a proof of `d ≥ 0` was found, where `d` mentions nothing but what the subject mentions.
     pub(super) fn at_least_zero(&mut self, d: &Poly) -> bool {
+        let d = &divided(d);
         if self.ranges.tight(d).lo >= 0 {
             return true;
         }

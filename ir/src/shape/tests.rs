@@ -451,3 +451,15 @@ fn far_numbers_are_compared() {
     assert_eq!(cx.prove(Constraint::AtMost(most, -1)), Truth::Never);
     assert_eq!(cx.prove(Constraint::AtMost(least, i64::MAX)), Truth::Always);
 }
+
+#[test]
+fn rounding_up_to_64_is_rounding_up_to_2_and_more() {
+    let mut cx = ShapeCx::new();
+    let mut parsed = |text: &str| cx.parse(text).expect("an expression");
+    let (two, sixty_four) = (parsed("2*((n + 1) // 2)"), parsed("64*((n + 63) // 64)"));
+    let (three, below) = (parsed("3*((n + 2) // 3)"), parsed("2*(n // 2) + 1"));
+    assert_eq!(cx.prove_le(two, sixty_four), Truth::Always);
+    // 64 is no multiple of 3: 66 elements are more than 64.
+    assert_eq!(cx.prove_le(three, sixty_four), Truth::Unknown);
+    assert_eq!(cx.prove_lt(below, two), Truth::Unknown);
+}
