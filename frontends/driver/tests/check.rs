@@ -173,3 +173,32 @@ fn values_that_are_made_of_one_another_are_no_fault() {
     let checked = compared(&compiler, &before, &after).unwrap_or_else(|it| panic!("{it}"));
     assert_eq!((checked.same, checked.skipped), (1, 0));
 }
+
+/// What is merged is rounded less often, and an integer made of it may be another one: where that follows from rounding alone
+/// it is no fault, and where it does not it is one.
+#[test]
+fn integers_of_floats_turn_on_the_last_bit() {
+    let compiler = Compiler::standard();
+    let program = |function: &str| {
+        format!(
+            "graph @g(%x: f16[9, 9], %y: f16[9, 9]) {{
+  %0 = div(%x, %y) : f16[9, 9]
+  %1 = {function}(%0) : f16[9, 9]
+  %2 = cast(%1) {{to = u16}} : u16[9, 9]
+  return y = %2
+}}
+"
+        )
+    };
+    let model = compiler.decode("g.graph", program("tanh").into()).expect("it is a text");
+    for opt_in in [OptIn::Legacy, OptIn::DataflowIr] {
+        let options = CompileOptions { opt_in, verify: true, ..CompileOptions::default() };
+        let lowered = compiler.lower(&model, &options, Step::PlanMemory);
+        let (_, report) = lowered.unwrap_or_else(|it| panic!("{it}"));
+        let checked = report.instrument::<CheckValues>().expect("it was asked for").checked;
+        assert_eq!((checked.same, checked.skipped), (0, 1), "{opt_in:?}");
+    }
+    let [before, after] =
+        ["tanh", "abs"].map(|it| text::parse(&program(it), compiler.ops()).expect("a program"));
+    compared(&compiler, &before, &after).expect_err("that is no rounding");
+}
