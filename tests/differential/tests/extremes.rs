@@ -22,7 +22,7 @@ fn ends(dtype: DType) -> [i64; 2] {
 fn bytes(dtype: DType, dims: [u64; 2], [first, last]: [usize; 2]) -> TensorData {
     let ends = ends(dtype);
     let count = dims[0] * dims[1];
-    let which = |i: u64| if i % 2 == 0 { first } else { last };
+    let which = |i: u64| if i.is_multiple_of(2) { first } else { last };
     TensorData::from_f64(dtype, &dims, (0..count).map(|i| ends[which(i)] as f64))
 }
 
