@@ -627,7 +627,7 @@ pub(crate) struct RulesArgs {
 #[derive(Args, Debug)]
 pub(crate) struct AdoptionArgs {
     /// Compile these models on the legacy and on the dataflow path, and compare: values, time, memory, size, time to
-    /// compile. Dynamic dimensions without `--dim` are 1, or 16, 64, 320 if the legacy path refuses that.
+    /// compile. Dynamic dimensions without `--dim` are 1, or 16, 64, 320, 640 if the legacy path refuses that.
     #[arg(long, value_name = "MODEL", num_args = 1..)]
     pub(crate) parity: Vec<PathBuf>,
     /// Compare only what is the same on every machine: plans, memory, code and library in bytes, and values. Nothing is

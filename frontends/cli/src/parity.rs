@@ -30,7 +30,7 @@ const BURST: Duration = Duration::from_millis(2);
 const COMPILATIONS: (usize, usize) = (3, 9);
 const COMPILING: Duration = Duration::from_secs(10);
 /// Sizes that dynamic dimensions get which have none, until the legacy path takes the model.
-const OPEN: [u64; 4] = [1, 16, 64, 320];
+const OPEN: [u64; 5] = [1, 16, 64, 320, 640];
 
 /// One number of a model on both paths.
 #[derive(Clone, Debug)]
@@ -186,13 +186,12 @@ pub(crate) fn compare(
                 (old_plan, parity.dims) = (Some(plan), dims);
                 break;
             }
-            // The first refusal is of the sizes that are most usual.
-            Err(found) if parity.not_legacy.is_none() => {
+            // What refuses small sizes may be a window that does not fit; the last refusal is of what the model is.
+            Err(found) => {
                 let first = found.iter().next();
                 let said = first.map_or_else(String::new, |it| format!("{}: {}", it.code, it.message));
                 parity.not_legacy = Some(said);
             }
-            Err(_) => {}
         }
     }
     let Some(old_plan) = old_plan else { return Ok(parity) };

@@ -164,6 +164,11 @@ fn models_of_the_repository_are_at_parity_in_what_can_be_counted() {
         let of = entry["model"].as_str().expect("a model");
         assert!(models.iter().any(|it| it.ends_with(of)), "{of}");
     }
+    // That for larger models is understood, and says nothing of others.
+    let larger = kept("accepted_larger.toml");
+    let outcome =
+        orogen(folder.path(), &["adoption", "--counted", "--accepted", &larger, "--parity", "m.onnx"]);
+    assert!(outcome.status == 0 && !outcome.out.contains("accepted"), "{}{}", outcome.out, outcome.err);
 }
 
 #[test]

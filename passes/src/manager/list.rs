@@ -190,7 +190,13 @@ impl<'a> Reader<'a> {
             }
         }
         self.space();
-        let target = if self.take('@') { Some(self.word("the name of a target")?) } else { None };
+        let target = match self.take('@') {
+            true => {
+                self.space();
+                Some(self.word("the name of a target")?)
+            }
+            false => None,
+        };
         Ok(PassCall { edit, name, options, target })
     }
 
@@ -248,7 +254,7 @@ mod tests {
         let spaced = PassList::parse(" a , b { x = 1 , y = 64KiB } ,\n+c{}").expect("a list");
         assert_eq!(spaced.to_string(), "a,b{x=1,y=64KiB},+c");
         assert!(!spaced.is_change() && PassList::parse("-a").expect("a list").is_change());
-        let list = PassList::parse("+a@old,-b,+c{d=1} @new").expect("a list");
+        let list = PassList::parse("+a@old,-b,+c{d=1} @ new").expect("a list");
         assert_eq!(list.targets().collect::<Vec<_>>(), ["old", "new"]);
         assert_eq!(list.for_target(|it| it == "new").to_string(), "default,-b,+c{d=1}");
         assert_eq!(PassList::parse("a,b@new").expect("a list").for_target(|_| false).to_string(), "a");
