@@ -49,7 +49,8 @@ impl OpEntry {
 /// ```
 #[derive(Clone, Default)]
 pub struct OpTable {
-    entries: IndexMap<String, IndexMap<String, Vec<OpEntry>>>,
+    /// Shared by copies until one of them changes: every import has one.
+    entries: Arc<IndexMap<String, IndexMap<String, Vec<OpEntry>>>>,
 }
 
 impl OpTable {
@@ -122,7 +123,7 @@ impl OpTable {
         convert: Arc<ConvertFn>,
     ) {
         let (since, until) = bounds(&versions);
-        let domain = self.entries.entry(domain.to_string()).or_default();
+        let domain = Arc::make_mut(&mut self.entries).entry(domain.to_string()).or_default();
         let versions = domain.entry(name.to_string()).or_default();
         versions.insert(0, OpEntry { since, until, check, convert });
     }

@@ -7,7 +7,7 @@ use orogen::{Accuracy, CompileOptions, Compiler, Cpu, Diagnostics, Step};
 use orogen_differential::{Executor, Way};
 use orogen_ir::generate::Random;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// What is other than usual about an executor.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -134,21 +134,22 @@ impl Column {
     }
 }
 
+/// What ships: it is made once, for its rules are parsed then.
+static SHIPPED: LazyLock<Compiler> = LazyLock::new(Compiler::standard);
+
 /// A compiler that begins with a part of the rules that ship, those that are explored too, a few times.
 fn rewriting(seed: u64) -> Result<Compiler, Diagnostics> {
     let mut random = Random::new(seed);
-    let standard = Compiler::standard();
-    let ops = standard.ops();
     let text = |it: &AnyRule| match it {
         AnyRule::Text(rule) => Some(rule.clone()),
         AnyRule::Code(_) => None,
     };
-    let mut rules: Vec<Arc<Rewrite>> = standard.rules().filter_map(|it| text(it.1)).collect();
+    let mut rules: Vec<Arc<Rewrite>> = SHIPPED.rules().filter_map(|it| text(it.1)).collect();
     let mut set = RuleSet::default();
     while !rules.is_empty() {
         let rule = rules.swap_remove(random.below(rules.len()));
         if random.below(3) == 0 {
-            set.insert_rewrite(ops, rule)?;
+            set.insert_rewrite(SHIPPED.ops(), rule)?;
         }
     }
     let pass = ApplyRules::new("drawn-rules", set).with_rounds(1 + random.below(3));
