@@ -13,7 +13,7 @@ use super::selector::{Match, PLAIN, PRODUCT, Selector, pairs, symbols};
 use super::tree::{Arg, Call, Node};
 use crate::kernels::element::Element;
 use crate::kernels::epilogue::{self, Operand};
-use crate::kernels::gemm::{Arithmetic, Blocks, Factor, Gemm, Layout, Packing, Side, Zero};
+use crate::kernels::gemm::{Arithmetic, Blocks, Factor, Gemm, Layout, Packing, Scaling, Side, Zero};
 use crate::vector::{Storage, Width};
 
 /// Rows below which a B that must not be packed is read in place.
@@ -48,14 +48,39 @@ struct BlockScales {
     length: i64,
     /// How many blocks there are.
     count: i64,
-    /// Scales, then zero points: where they are, what they are, and their panels.
-    parts: Vec<(Access, Element, Constant)>,
+    /// Scales, then zero points.
+    parts: Vec<ScalePart>,
+}
+
+/// Scales of blocks, or their zero points.
+enum ScalePart {
+    /// One for all.
+    All(u32),
+    /// Where they are, what they are, and their panels.
+    Each(Box<(Access, Element, Constant)>),
 }
 
 impl BlockScales {
     fn blocks(&self) -> Option<Blocks> {
-        let (_, scale, _) = self.parts.first()?;
-        Some(Blocks { length: self.length, scale: *scale, zero: self.parts.get(1).map(|it| it.1) })
+        let part = |it: &ScalePart| match it {
+            ScalePart::All(bits) => Scaling::All(*bits),
+            ScalePart::Each(it) => Scaling::Each(it.1),
+        };
+        let scale = part(self.parts.first()?);
+        Some(Blocks {
+            length: self.length,
+            single: self.count == 1,
+            scale,
+            zero: self.parts.get(1).map(part),
+        })
+    }
+
+    /// Those that are in memory.
+    fn panels(&self) -> impl Iterator<Item = (&Access, Element, &Constant)> {
+        self.parts.iter().filter_map(|it| match it {
+            ScalePart::Each(it) => Some((&it.0, it.1, &it.2)),
+            ScalePart::All(_) => None,
+        })
     }
 }
 
@@ -110,8 +135,8 @@ pub(crate) fn matrix_product(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Mat
     let (b_zero, blocks) = match b_term.scale {
         None => (zero_point(s, &b_term, &vars, Some(&column), &outer)?, None),
         Some(scale) => {
-            let loads: Vec<ExprId> = [scale].into_iter().chain(b_term.zero).collect();
-            (None, Some(block_scales(s, stage, &loads, &vars, &column)?))
+            let parts: Vec<ExprId> = [scale].into_iter().chain(b_term.zero).collect();
+            (None, Some(block_scales(s, stage, &parts, &vars, &column)?))
         }
     };
     let matrix = |side, access: Access, term: Term, zero, free, blocks| Matrix {
@@ -164,38 +189,69 @@ fn zero_point(
     Some(Some((access, kind)))
 }
 
-/// Scales and zero points that depend on the outer of two axes of a sum, and on the column, in panels.
+/// Scales and zero points that depend on the column, and on the outer of two axes of a sum if there are two, in panels. Where
+/// there is one axis, the whole sum is a block.
 fn block_scales(
     s: &mut Selector<'_>,
     stage: &Stage,
-    loads: &[ExprId],
+    parts: &[ExprId],
     vars: &[Sym],
     column: &Collapsed,
 ) -> Option<BlockScales> {
-    let [outer, inner] = &stage.reduce[..] else { return None };
-    let (count, length) = (s.shapes.as_int(outer.extent)?, s.shapes.as_int(inner.extent)?);
+    let (outer, inner) = match &stage.reduce[..] {
+        [outer, inner] => (Some(outer), inner),
+        [inner] => (None, inner),
+        _ => return None,
+    };
+    let (count, length) = match outer {
+        Some(outer) => (s.shapes.as_int(outer.extent)?, s.shapes.as_int(inner.extent)?),
+        None => (1, s.shapes.as_int(inner.extent)?),
+    };
+    let outer = outer.map(|it| it.var);
     let width = i64::from(s.tile.columns(s.isa));
     let columns = s.shapes.as_int(column.count)?;
-    if count < 2 || column.axes.len() != 1 {
+    if length < 1 || column.axes.len() != 1 {
         return None;
     }
     let mut part = |id: &ExprId| {
-        let Expr::Load { buffer, at, otherwise: None } = &s.program.exprs[*id] else { return None };
-        let access = Access::new(s.program, &mut s.shapes, *buffer, at, vars)?;
-        let alone = vars.iter().all(|it| *it == outer.var || *it == column.inner || !access.uses(*it));
-        let element = Element::in_lanes(s.program.buffers[*buffer].dtype, Width::W32)?;
-        let place = s.constant_place(*buffer).filter(|_| alone && s.shapes.as_int(access.rest) == Some(0))?;
+        let (buffer, at) = match &s.program.exprs[*id] {
+            Expr::Float(value, _) => return Some(ScalePart::All((*value as f32).to_bits())),
+            Expr::Load { buffer, at, otherwise: None } => (*buffer, at),
+            _ => return None,
+        };
+        let access = Access::new(s.program, &mut s.shapes, buffer, at, vars)?;
+        let alone = vars.iter().all(|it| Some(*it) == outer || *it == column.inner || !access.uses(*it));
+        let element = Element::in_lanes(s.program.buffers[buffer].dtype, Width::W32)?;
+        let place = s.constant_place(buffer).filter(|_| alone)?;
         let step = |of: Option<Dim>| of.map_or(Some(0), |it| s.shapes.as_int(it));
-        let (stride, depth_stride) = (step(access.of(column.inner))?, step(access.of(outer.var))?);
-        let panels =
-            Panels { element: element.bytes(), stride, depth_stride, ..Panels::plain(columns, count, width) };
-        let dims = s.program.buffers[*buffer].dims.clone();
+        let (stride, depth_stride) =
+            (step(access.of(column.inner))?, step(outer.and_then(|it| access.of(it)))?);
+        let dims = s.program.buffers[buffer].dims.clone();
         let elements = s.shapes.product(&dims).ok()?;
-        let elements = usize::try_from(s.shapes.as_int(elements)?).ok()?;
-        let group = s.shapes.int(0);
-        panels.fits(elements).then_some((access, element, Constant { place, panels, group }))
+        let elements = s.shapes.as_int(elements)?;
+        // Those of one product follow those of the one before.
+        let first = s.shapes.as_int(access.rest)?;
+        let own = if stride == 0 { count } else { columns.checked_mul(count)? };
+        let follow = first % own == 0 && elements % own == 0;
+        let (groups, group_stride, group) = match first {
+            _ if follow && stride.max(depth_stride) <= own => (elements / own, own, first / own),
+            0 => (1, 0, 0),
+            _ => return None,
+        };
+        let panels = Panels {
+            element: element.bytes(),
+            stride,
+            depth_stride,
+            groups,
+            group_stride,
+            ..Panels::plain(columns, count, width)
+        };
+        let group = s.shapes.int(group);
+        let fits = panels.fits(usize::try_from(elements).ok()?);
+        let constant = Constant { place, panels, group };
+        fits.then(|| ScalePart::Each(Box::new((access, element, constant))))
     };
-    let parts = loads.iter().map(&mut part).collect::<Option<Vec<_>>>()?;
+    let parts = parts.iter().map(&mut part).collect::<Option<Vec<_>>>()?;
     Some(BlockScales { length, count, parts })
 }
 
@@ -327,10 +383,12 @@ impl Product {
             let at = self.moved(s, access, matrix.element.bytes(), &outer, along, first)?;
             args.push(Arg::Pointer(access.buffer, at));
         }
-        for (access, element, _) in self.b.blocks.iter().flat_map(|it| &it.parts) {
+        for (access, element, constant) in self.b.blocks.iter().flat_map(BlockScales::panels) {
             let count = self.b.blocks.as_ref().map_or(0, |it| it.count);
             let per = if by_columns { element.bytes() * count } else { 0 };
-            args.push(Arg::Pointer(access.buffer, s.shapes.scale(first, per).ok()?));
+            let group = s.shapes.scale(constant.group, constant.panels.group_bytes()).ok()?;
+            let moved = s.shapes.scale(first, per).ok()?;
+            args.push(Arg::Pointer(access.buffer, s.shapes.add(group, moved).ok()?));
         }
         for operand in &operands {
             let moves = match (operand.kind, by_columns) {
@@ -346,7 +404,7 @@ impl Product {
         let symbol = s.routine("gemm", &key, || Routine::Gemm(Box::new(gemm)));
         self.claim(s, &self.a, a_layout, rows);
         self.claim(s, &self.b, b_layout, columns);
-        for (_, _, constant) in self.b.blocks.iter().flat_map(|it| &it.parts) {
+        for (_, _, constant) in self.b.blocks.iter().flat_map(BlockScales::panels) {
             s.claim(constant.place, ParamForm::Panels(constant.panels));
         }
         let show = |dim: Dim| s.shapes.display(dim).to_string();

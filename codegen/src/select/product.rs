@@ -14,9 +14,9 @@ pub(crate) struct Term {
     pub(crate) load: ExprId,
     /// How its elements lie in memory.
     pub(crate) element: Element,
-    /// The load of the zero point: an element of the same kind, but for what is scaled.
+    /// The load of the zero point: an element of the same kind, but for what is scaled, where it may be a number.
     pub(crate) zero: Option<ExprId>,
-    /// The load of the scale, in products of floats.
+    /// The load of the scale, or a number, in products of floats.
     pub(crate) scale: Option<ExprId>,
 }
 
@@ -76,12 +76,20 @@ fn load(program: &TensorProgram, mut id: ExprId, to: DType) -> Option<(ExprId, D
     matches!(program.exprs[id], Expr::Load { .. }).then(|| (id, program.dtype_of(id)))
 }
 
+/// A load under casts to `f32`, or a number, and its type.
+fn load_or_number(program: &TensorProgram, id: ExprId) -> Option<(ExprId, DType)> {
+    match program.exprs[id] {
+        Expr::Float(_, dtype) => (dtype == DType::F32).then_some((id, dtype)),
+        _ => load(program, id, DType::F32),
+    }
+}
+
 /// A float, or an integer less its zero point that `f32` holds exactly; scaled, perhaps.
 fn float(program: &TensorProgram, id: ExprId) -> Option<Term> {
     if let Expr::Binary(BinaryOp::Mul, value, scale) = &program.exprs[id] {
-        let (scale, of_scale) = load(program, *scale, DType::F32)?;
+        let (scale, of_scale) = load_or_number(program, *scale)?;
         let (value, zero) = match &program.exprs[*value] {
-            Expr::Binary(BinaryOp::Sub, value, zero) => (*value, Some(load(program, *zero, DType::F32)?)),
+            Expr::Binary(BinaryOp::Sub, value, zero) => (*value, Some(load_or_number(program, *zero)?)),
             _ => (*value, None),
         };
         let (load, dtype) = load(program, value, DType::F32)?;

@@ -1,7 +1,7 @@
 //! Merging tensor programs, the mechanism of fusion.
 //!
-//! [`compose`] puts the stages of a producer before those of a consumer, makes the buffers between them local, and
-//! [`inline`] then substitutes elementwise producers into the loads that read them. Whether a composition pays is
+//! [`join`] puts the stages of a producer before those of a consumer, makes the buffers between them local, and
+//! [`compose`] then substitutes elementwise producers into the loads that read them. Whether a composition pays is
 //! for the caller to decide, from [`super::analysis`]. What was substituted stays in the arenas, as whatever no stage
 //! uses; [`compact`](super::compact) drops it once, after the last composition.
 
@@ -51,6 +51,17 @@ pub struct Composed {
 /// The time is linear in what the stages of both use: buffers and expressions that earlier compositions left behind
 /// are not copied.
 pub fn compose(
+    producer: (&TensorProgram, &[Dim]),
+    consumer: (&TensorProgram, &[Dim]),
+    junction: &Junction,
+) -> Option<Composed> {
+    let mut composed = join(producer, consumer, junction)?;
+    inline(&mut composed.program);
+    Some(composed)
+}
+
+/// The same with every stage of the producer, then every stage of the consumer.
+pub fn join(
     producer: (&TensorProgram, &[Dim]),
     consumer: (&TensorProgram, &[Dim]),
     junction: &Junction,
@@ -111,7 +122,6 @@ pub fn compose(
             params.push(*origin);
         }
     }
-    inline(&mut program);
     Some(Composed { program, sizes, params })
 }
 

@@ -161,7 +161,7 @@ fn is_cheap(program: &TensorProgram, value: ExprId) -> bool {
 }
 
 /// Loads of `buffer` in a stage, each expression once.
-fn loads_of(program: &TensorProgram, stage: &Stage, buffer: BufferId) -> Vec<ExprId> {
+pub(super) fn loads_of(program: &TensorProgram, stage: &Stage, buffer: BufferId) -> Vec<ExprId> {
     let roots = std::iter::once(stage.value).chain(stage.at.iter().filter_map(Index::value));
     let loads = |id: &ExprId| matches!(&program.exprs[*id], Expr::Load { buffer: it, .. } if *it == buffer);
     program.postorder(roots).into_iter().filter(loads).collect()
@@ -175,7 +175,7 @@ fn loaded_buffers(program: &TensorProgram, value: ExprId) -> IndexSet<BufferId> 
     program.postorder([value]).into_iter().filter_map(buffer).collect()
 }
 
-fn mentions(program: &TensorProgram, body: &[Stmt], buffer: BufferId) -> bool {
+pub(super) fn mentions(program: &TensorProgram, body: &[Stmt], buffer: BufferId) -> bool {
     body.iter().any(|stmt| match stmt {
         Stmt::Stage(stage) => stage.buffer == buffer || !loads_of(program, stage, buffer).is_empty(),
         Stmt::For { body, .. } => mentions(program, body, buffer),
@@ -190,7 +190,7 @@ fn stores(body: &[Stmt], buffer: BufferId) -> bool {
 }
 
 /// A copy of an expression with axes replaced by index expressions.
-fn substitute(
+pub(super) fn substitute(
     program: &mut TensorProgram,
     root: ExprId,
     map: &IndexMap<Sym, Dim>,
@@ -216,7 +216,7 @@ fn substitute(
 }
 
 /// What everything below `roots` becomes when `old` becomes `new`; expressions without `old` below them stay.
-fn replace(
+pub(super) fn replace(
     program: &mut TensorProgram,
     roots: &[ExprId],
     old: ExprId,

@@ -59,11 +59,12 @@ mod inline;
 mod names;
 mod text;
 mod verify;
+mod weights;
 
 pub use crate::scalar::{BinaryOp, CompareOp, UnaryOp};
 pub use broadcast::{EqualExtents, equal_extents};
 pub use builder::{BuildResult, ProgramBuilder};
-pub use compose::{Composed, Junction, Origin, compose};
+pub use compose::{Composed, Junction, Origin, compose, join};
 pub use copy::compact;
 pub use data::{
     Axis, Buffer, BufferId, BufferRole, Combine, Expr, ExprId, Index, Stage, Stmt, TensorProgram,
@@ -73,3 +74,4 @@ pub use inline::inline;
 pub(crate) use text::write_kernel;
 pub use text::{Printed, parse_kernel, parse_program, print_kernel, print_program};
 pub use verify::{MAX_NESTING, Requirement, Requirements, verify};
+pub use weights::into_products;

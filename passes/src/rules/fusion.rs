@@ -8,7 +8,8 @@ use orogen_ir::loops::analysis::{
     reads_at_own_index, row_form,
 };
 use orogen_ir::loops::{
-    BufferRole, Composed, Index, Junction, Origin, TensorProgram, compact, compose, extend,
+    BufferRole, Composed, Index, Junction, Origin, TensorProgram, compact, compose, extend, into_products,
+    join,
 };
 use orogen_ir::shape::Dim;
 use orogen_ir::types::Effects;
@@ -29,7 +30,8 @@ const MAX_EXPRESSIONS: usize = 256;
 ///   elements into the loads of its epilogue,
 /// * transpositions and slices go into the factors of a matrix product, which packs or reads either order,
 /// * elementwise consumers become the epilogue of a contraction or reduction,
-/// * elementwise producers and consumers join a row program over the same rows.
+/// * elementwise producers and consumers join a row program over the same rows,
+/// * what makes weights wide from constants goes into the products of a recurrence, which read them in each step.
 ///
 /// A producer that takes single elements from places in data goes into nothing: the consumer would compute point by
 /// point for its sake, and gather again wherever it reads an element twice. One that takes rows goes where they stay rows:
@@ -62,6 +64,29 @@ fn expressions(program: &TensorProgram) -> usize {
     let stages = flat_stages(program).unwrap_or_default();
     let roots = stages.into_iter().flat_map(|it| it.at.iter().filter_map(Index::value).chain([it.value]));
     program.postorder(roots).len()
+}
+
+/// Weights that a program makes wide from constants, and products in loops that read them.
+fn merge_weights(
+    producer: (&TensorProgram, &[Dim]),
+    consumer: (&TensorProgram, &[Dim]),
+    junction: &Junction,
+    known: [Summary; 2],
+) -> Option<(Composed, Summary)> {
+    // What links them is a parameter of both, and will be none.
+    let params = (producer.0.params.len() + consumer.0.params.len()).saturating_sub(2);
+    if known[1].kind != FusionKind::Opaque
+        || !junction.kept.is_empty()
+        || params > MAX_PARAMS
+        || producer.0.updated() + consumer.0.updated() > 0
+        || known[0].expressions + known[1].expressions > MAX_EXPRESSIONS
+    {
+        return None;
+    }
+    let mut composed = join(producer, consumer, junction)?;
+    into_products(&mut composed.program, producer.0.body.len())?;
+    let known = Summary::of(&composed.program);
+    Some((composed, known))
 }
 
 /// [`merge`] for programs of which this is known.
@@ -177,6 +202,8 @@ pub struct KernelCall<'a, K, V> {
     pub sizes: &'a [Dim],
     /// What it reads.
     pub args: &'a [V],
+    /// Whether all that it reads is constant.
+    pub constant: bool,
 }
 
 impl<'c, K: Copy + Hash + Eq> Merging<'c, K> {
@@ -250,7 +277,10 @@ impl<'c, K: Copy + Hash + Eq> Merging<'c, K> {
             self.extended(table, &producer, &consumer, &junction, known).or_else(|| {
                 let first = self.program(table, producer.id, producer.kernel)?;
                 let second = self.program(table, consumer.id, consumer.kernel)?;
-                merge_known((first, producer.sizes), (second, consumer.sizes), &junction, known)
+                let (first, second) = ((first, producer.sizes), (second, consumer.sizes));
+                let weights =
+                    || producer.constant.then(|| merge_weights(first, second, &junction, known)).flatten();
+                merge_known(first, second, &junction, known).or_else(weights)
             })?;
         self.merged.swap_remove(&producer.id);
         self.merged.insert(consumer.id, Merged { program: composed.program, known, aborts });

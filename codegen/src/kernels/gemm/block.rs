@@ -132,7 +132,7 @@ impl Tiles<'_> {
         let (rows, columns) = (i64::from(tile.rows), self.gemm.columns());
         let zero = flow.int(0);
         let depth = match self.gemm.b.block() {
-            length if !block.scales.is_empty() => flow.scaled_div(block.depth, 1, length),
+            length if !self.gemm.widens_columns() => flow.scaled_div(block.depth, 1, length),
             _ => block.depth,
         };
         flow.range(zero, block.rows, rows, |flow, i| {

@@ -126,7 +126,7 @@ impl Gemm {
     /// Whether constant panels of B are made whole lanes for a block of rows: a tile that converts what it loads has more
     /// to do than one that does not. To widen bytes, and to take their zero points away, costs next to nothing beside a product
     /// of integers.
-    fn widens_columns(&self) -> bool {
+    pub(super) fn widens_columns(&self) -> bool {
         let unit = self.b.unit(self.arithmetic);
         let narrow = match self.arithmetic {
             Arithmetic::Float => unit != self.arithmetic.lane() || self.b.zero.is_some(),

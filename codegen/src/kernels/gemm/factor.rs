@@ -196,16 +196,37 @@ impl Packing {
 pub struct Blocks {
     /// Steps of a block; the sum is whole blocks.
     pub length: i64,
-    /// What a scale is.
-    pub scale: Element,
-    /// What a zero point is, if there are any.
-    pub zero: Option<Element>,
+    /// Whether it is one block.
+    pub single: bool,
+    /// What scales are.
+    pub scale: Scaling,
+    /// What zero points are, if there are any.
+    pub zero: Option<Scaling>,
+}
+
+/// Numbers that blocks are scaled by, or their zero points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scaling {
+    /// One in memory for each block and column.
+    Each(Element),
+    /// One for all: the bits of an `f32`.
+    All(u32),
+}
+
+impl Scaling {
+    /// The elements in memory.
+    fn element(self) -> Option<Element> {
+        match self {
+            Scaling::Each(element) => Some(element),
+            Scaling::All(_) => None,
+        }
+    }
 }
 
 impl Blocks {
     /// Pointers that a kernel takes for them.
     pub(super) fn params(self) -> usize {
-        1 + usize::from(self.zero.is_some())
+        self.elements().count()
     }
 
     /// The steps of a block, so many at a time and then those that are left.
@@ -222,7 +243,7 @@ impl Blocks {
 
     /// The elements of each pointer.
     pub(super) fn elements(self) -> impl Iterator<Item = Element> {
-        [self.scale].into_iter().chain(self.zero)
+        [self.scale].into_iter().chain(self.zero).filter_map(Scaling::element)
     }
 }
 
@@ -355,12 +376,24 @@ pub(super) fn scales(
     at: &[IReg],
     vectors: i64,
 ) -> Vec<(VReg, Option<VReg>)> {
+    let mut left = at.iter();
+    let places = [Some(blocks.scale), blocks.zero].map(|it| match it {
+        Some(Scaling::Each(_)) => left.next().copied(),
+        _ => None,
+    });
+    let read = |b: &mut Builder, of: Scaling, at: Option<IReg>, j: i64| match (of, at) {
+        (Scaling::Each(element), Some(at)) => {
+            let value = element.load(b, Addr::new(at).offset(element.vectors(j)), None);
+            Arithmetic::Float.converted(b, element, value)
+        }
+        (Scaling::All(bits), _) => b.splat(f32::from_bits(bits)),
+        (Scaling::Each(_), None) => unreachable!("there is a pointer for each"),
+    };
     let scales = (0..vectors)
         .map(|j| {
-            let scale = blocks.scale.load(b, Addr::new(at[0]).offset(blocks.scale.vectors(j)), None);
-            let zero = blocks.zero.map(|element| {
-                let zero = element.load(b, Addr::new(at[1]).offset(element.vectors(j)), None);
-                let zero = Arithmetic::Float.converted(b, element, zero);
+            let scale = read(b, blocks.scale, places[0], j);
+            let zero = blocks.zero.map(|zero| {
+                let zero = read(b, zero, places[1], j);
                 b.mul(zero, scale)
             });
             (scale, zero)

@@ -150,7 +150,15 @@ impl Micro {
             if let Some(blocks) = blocks {
                 b.repeat(k, |b| {
                     let scales = scales(b, blocks, &scales_at, vectors as i64);
-                    blocks.each(b, UNROLL, |b, count| several(b, count, Some(&scales)));
+                    let by_step = !blocks.single || blocks.zero.is_some();
+                    let each = by_step.then_some(&scales[..]);
+                    blocks.each(b, UNROLL, |b, count| several(b, count, each));
+                    // The scale of a whole sum is a factor of it.
+                    for row in acc.iter().flatten().filter(|_| !by_step) {
+                        for (acc, (scale, _)) in row.iter().zip(&scales) {
+                            b.binary_into(BinaryOp::Mul, *acc, *acc, *scale);
+                        }
+                    }
                 });
                 return;
             }

@@ -33,7 +33,7 @@ mod panels;
 
 pub(super) use block::{Block, Tiles, operands_at};
 pub use driver::{Blocking, Gemm, Layout};
-pub use factor::{Arithmetic, Blocks, Factor, Packing, Side, Zero};
+pub use factor::{Arithmetic, Blocks, Factor, Packing, Scaling, Side, Zero};
 pub(super) use factor::{remainder, repeated, step};
 pub use micro::{Micro, Offset};
 pub use pack::{pack_rows, pack_transposed};

@@ -250,28 +250,49 @@ impl Net {
         Ok((axis, cx.sub(last, step)?))
     }
 
-    /// `out[b, j] = Σ h[b, k] · r[d, first + j, k]` for `j` below the columns of `out`.
-    fn recur(
-        &self,
-        b: &mut ProgramBuilder,
-        h: BufferId,
-        out: BufferId,
-        direction: Dim,
-        first: Dim,
-    ) -> BuildResult<()> {
+    /// `out[b, j] = Σ h[b, k] · r[d, j, k]` for all columns.
+    fn recur(&self, b: &mut ProgramBuilder, h: BufferId, out: BufferId, direction: Dim) -> BuildResult<()> {
         if let Some([_, scales]) = &self.quantized {
             return scales.product(b, h, self.r, out, direction);
         }
-        let dims = b.buffer_dims(out);
-        let axes = b.axes("i", &dims);
+        let zero = b.shapes().int(0);
+        self.recur_into(b, h, (out, zero), direction, [zero, self.columns])
+    }
+
+    /// The same for one gate, into the columns of `out` from `to` on. A network that does not multiply all at once multiplies
+    /// each gate for itself: then all products read the weights in one form.
+    fn recur_gate(
+        &self,
+        b: &mut ProgramBuilder,
+        h: BufferId,
+        (out, to): (BufferId, i64),
+        direction: Dim,
+        gate: i64,
+    ) -> BuildResult<()> {
+        let [to, first] = [to, gate].map(|it| b.shapes().scale(self.hidden, it));
+        let (to, first) = (to.map_err(super::context::overflow)?, first.map_err(super::context::overflow)?);
+        self.recur_into(b, h, (out, to), direction, [first, self.hidden])
+    }
+
+    fn recur_into(
+        &self,
+        b: &mut ProgramBuilder,
+        h: BufferId,
+        (out, to): (BufferId, Dim),
+        direction: Dim,
+        [first, count]: [Dim; 2],
+    ) -> BuildResult<()> {
+        let axes = b.axes("i", &[self.batch, count]);
         let at = b.vars(&axes);
         let term = b.axis("k", self.hidden);
         let k = b.var(term);
-        let row = b.shapes().add(first, at[1]).map_err(super::context::overflow)?;
+        let [row, column] = [first, to].map(|it| b.shapes().add(it, at[1]));
+        let (row, column) =
+            (row.map_err(super::context::overflow)?, column.map_err(super::context::overflow)?);
         let (h, r) = (b.load(h, [at[0], k])?, b.load(self.r, [direction, row, k])?);
         let r = b.cast(self.dtype, r);
         let value = b.binary(BinaryOp::Mul, h, r)?;
-        b.reduce_stage(&axes, &[term], Combine::Sum, out, at, value)
+        b.reduce_stage(&axes, &[term], Combine::Sum, out, [at[0], column], value)
     }
 }
 
@@ -392,9 +413,8 @@ fn lstm_of(mut cx: Legalizer<'_>, quantized: bool) -> Result<Lowering, Diagnosti
         let recurrent = net.step_buffer(cx, "recurrent", net.columns);
         let next = net.step_buffer(cx, "next", net.hidden);
         let (axis, position) = net.time_loop(cx, reverse)?;
-        let zero = cx.b.shapes().int(0);
         cx.b.for_loop(axis, |b| {
-            net.recur(b, h, recurrent, direction, zero)?;
+            net.recur(b, h, recurrent, direction)?;
             let gates = Gates { projected, recurrent, position };
             // A gate: its sums, and what it sees of the cell.
             let gate = |b: &mut ProgramBuilder, at: &[Dim], index: i64, function: usize| {
@@ -461,10 +481,13 @@ fn gru(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
         // The state behind the reset gate; without a product of its own it needs no buffer.
         let gated = if linear { inner } else { net.step_buffer(cx, "gated", net.hidden) };
         let (axis, position) = net.time_loop(cx, reverse)?;
-        let zero = cx.b.shapes().int(0);
         let bias = net.bias;
         cx.b.for_loop(axis, |b| {
-            net.recur(b, h, recurrent, direction, zero)?;
+            if linear {
+                net.recur(b, h, recurrent, direction)?;
+            } else {
+                (0..2).try_for_each(|gate| net.recur_gate(b, h, (recurrent, gate), direction, gate))?;
+            }
             let gates = Gates { projected, recurrent, position };
             let gate = |b: &mut ProgramBuilder, at: &[Dim], index: i64| {
                 let column = column(b, &net, index, at[1])?;
@@ -489,7 +512,7 @@ fn gru(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
                     let before = b.load(h, at.iter().copied())?;
                     b.binary(BinaryOp::Mul, reset, before)
                 })?;
-                net.recur(b, gated, inner, direction, candidate)?;
+                net.recur_gate(b, gated, (inner, 0), direction, 2)?;
             }
             b.fill(next, |b, at| {
                 let column = column(b, &net, 2, at[1])?;
@@ -517,9 +540,8 @@ fn rnn(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
         let recurrent = net.step_buffer(cx, "recurrent", net.columns);
         let next = net.step_buffer(cx, "next", net.hidden);
         let (axis, position) = net.time_loop(cx, reverse)?;
-        let zero = cx.b.shapes().int(0);
         cx.b.for_loop(axis, |b| {
-            net.recur(b, h, recurrent, direction, zero)?;
+            net.recur(b, h, recurrent, direction)?;
             let gates = Gates { projected, recurrent, position };
             b.fill(next, |b, at| {
                 let sum = gates.sum(b, at[0], at[1])?;
