@@ -152,10 +152,11 @@ fn products_with_weights_in_blocks() {
     for (i, (w, of_zero, scale, has_zero)) in types.into_iter().enumerate() {
         // Several blocks of the driver take long.
         let deep = if of_zero == "i4" { 40 } else { 5 };
-        // Blocks of any length begin with a whole byte.
+        // Short blocks share bytes, and so do their zero points; parts of a long sum end with whole bytes.
         let odd = [(33, 7, 6, [1, 31]), (40, 9, 11, [3, 16]), (17, 12, 3, [2, 15]), (9, 30, 1, [1, 30])];
         let even = [(45, 3, 32, [1, 31]), (300, deep, 28, [2, 11]), (16, 2, 4, [5, 15])];
-        for (n, blocks, length, rows) in even.into_iter().chain([odd[i % odd.len()]]) {
+        let long = (w == "u2").then_some((35, 300, 5, [3, 17]));
+        for (n, blocks, length, rows) in even.into_iter().chain([odd[i % odd.len()]]).chain(long) {
             let number = if has_zero { zero("%w[L·b + k, j]") } else { none("%w[L·b + k, j]") };
             let text = format!(
                 "kernel @product {{

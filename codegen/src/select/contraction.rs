@@ -9,23 +9,16 @@ use super::epilogue::{Chain, Kind, MOST_REPEATED, chain, is_fill};
 use super::forms::{Panels, ParamForm};
 use super::product::{Term, products};
 use super::routine::Routine;
+use super::scaled::{BlockScales, Constant, block_scales};
 use super::selector::{Match, PLAIN, PRODUCT, Selector, pairs, symbols};
 use super::tree::{Arg, Call, Node};
 use crate::kernels::element::Element;
 use crate::kernels::epilogue::{self, Operand};
-use crate::kernels::gemm::{Arithmetic, Blocks, Factor, Gemm, Layout, Packing, Scaling, Side, Zero};
-use crate::vector::{Storage, Width};
+use crate::kernels::gemm::{Arithmetic, Factor, Gemm, Layout, Packing, Side, Zero};
+use crate::vector::Storage;
 
 /// Rows below which a B that must not be packed is read in place.
 const FEW_ROWS: i64 = 16;
-
-/// A constant operand in panels.
-struct Constant {
-    place: usize,
-    panels: Panels,
-    /// Which of the groups it is, over the axes around the product.
-    group: Dim,
-}
 
 /// A matrix operand: strides along the axes of the product.
 struct Matrix {
@@ -40,48 +33,6 @@ struct Matrix {
     depth: Option<Dim>,
     /// Its scales, where it is scaled block by block of the sum.
     blocks: Option<BlockScales>,
-}
-
-/// Constant scales, and perhaps zero points, for each column and block of the sum.
-struct BlockScales {
-    /// Steps of a block.
-    length: i64,
-    /// How many blocks there are.
-    count: i64,
-    /// Scales, then zero points.
-    parts: Vec<ScalePart>,
-}
-
-/// Scales of blocks, or their zero points.
-enum ScalePart {
-    /// One for all.
-    All(u32),
-    /// Where they are, what they are, and their panels.
-    Each(Box<(Access, Element, Constant)>),
-}
-
-impl BlockScales {
-    fn blocks(&self) -> Option<Blocks> {
-        let part = |it: &ScalePart| match it {
-            ScalePart::All(bits) => Scaling::All(*bits),
-            ScalePart::Each(it) => Scaling::Each(it.1),
-        };
-        let scale = part(self.parts.first()?);
-        Some(Blocks {
-            length: self.length,
-            single: self.count == 1,
-            scale,
-            zero: self.parts.get(1).map(part),
-        })
-    }
-
-    /// Those that are in memory.
-    fn panels(&self) -> impl Iterator<Item = (&Access, Element, &Constant)> {
-        self.parts.iter().filter_map(|it| match it {
-            ScalePart::Each(it) => Some((&it.0, it.1, &it.2)),
-            ScalePart::All(_) => None,
-        })
-    }
 }
 
 /// A stage that is a matrix product, perhaps inside loops.
@@ -136,7 +87,7 @@ pub(crate) fn matrix_product(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Mat
         None => (zero_point(s, &b_term, &vars, Some(&column), &outer)?, None),
         Some(scale) => {
             let parts: Vec<ExprId> = [scale].into_iter().chain(b_term.zero).collect();
-            (None, Some(block_scales(s, stage, &parts, &vars, &column)?))
+            (None, Some(block_scales(s, stage, (b_term.element, &parts), &vars, &column)?))
         }
     };
     let matrix = |side, access: Access, term: Term, zero, free, blocks| Matrix {
@@ -187,72 +138,6 @@ fn zero_point(
         dense.then_some(Zero::Each)?
     };
     Some(Some((access, kind)))
-}
-
-/// Scales and zero points that depend on the column, and on the outer of two axes of a sum if there are two, in panels. Where
-/// there is one axis, the whole sum is a block.
-fn block_scales(
-    s: &mut Selector<'_>,
-    stage: &Stage,
-    parts: &[ExprId],
-    vars: &[Sym],
-    column: &Collapsed,
-) -> Option<BlockScales> {
-    let (outer, inner) = match &stage.reduce[..] {
-        [outer, inner] => (Some(outer), inner),
-        [inner] => (None, inner),
-        _ => return None,
-    };
-    let (count, length) = match outer {
-        Some(outer) => (s.shapes.as_int(outer.extent)?, s.shapes.as_int(inner.extent)?),
-        None => (1, s.shapes.as_int(inner.extent)?),
-    };
-    let outer = outer.map(|it| it.var);
-    let width = i64::from(s.tile.columns(s.isa));
-    let columns = s.shapes.as_int(column.count)?;
-    if length < 1 || column.axes.len() != 1 {
-        return None;
-    }
-    let mut part = |id: &ExprId| {
-        let (buffer, at) = match &s.program.exprs[*id] {
-            Expr::Float(value, _) => return Some(ScalePart::All((*value as f32).to_bits())),
-            Expr::Load { buffer, at, otherwise: None } => (*buffer, at),
-            _ => return None,
-        };
-        let access = Access::new(s.program, &mut s.shapes, buffer, at, vars)?;
-        let alone = vars.iter().all(|it| Some(*it) == outer || *it == column.inner || !access.uses(*it));
-        let element = Element::in_lanes(s.program.buffers[buffer].dtype, Width::W32)?;
-        let place = s.constant_place(buffer).filter(|_| alone)?;
-        let step = |of: Option<Dim>| of.map_or(Some(0), |it| s.shapes.as_int(it));
-        let (stride, depth_stride) =
-            (step(access.of(column.inner))?, step(outer.and_then(|it| access.of(it)))?);
-        let dims = s.program.buffers[buffer].dims.clone();
-        let elements = s.shapes.product(&dims).ok()?;
-        let elements = s.shapes.as_int(elements)?;
-        // Those of one product follow those of the one before.
-        let first = s.shapes.as_int(access.rest)?;
-        let own = if stride == 0 { count } else { columns.checked_mul(count)? };
-        let follow = first % own == 0 && elements % own == 0;
-        let (groups, group_stride, group) = match first {
-            _ if follow && stride.max(depth_stride) <= own => (elements / own, own, first / own),
-            0 => (1, 0, 0),
-            _ => return None,
-        };
-        let panels = Panels {
-            element: element.bytes(),
-            stride,
-            depth_stride,
-            groups,
-            group_stride,
-            ..Panels::plain(columns, count, width)
-        };
-        let group = s.shapes.int(group);
-        let fits = panels.fits(usize::try_from(elements).ok()?);
-        let constant = Constant { place, panels, group };
-        fits.then(|| ScalePart::Each(Box::new((access, element, constant))))
-    };
-    let parts = parts.iter().map(&mut part).collect::<Option<Vec<_>>>()?;
-    Some(BlockScales { length, count, parts })
 }
 
 struct Product {
@@ -383,9 +268,8 @@ impl Product {
             let at = self.moved(s, access, matrix.element.bytes(), &outer, along, first)?;
             args.push(Arg::Pointer(access.buffer, at));
         }
-        for (access, element, constant) in self.b.blocks.iter().flat_map(BlockScales::panels) {
-            let count = self.b.blocks.as_ref().map_or(0, |it| it.count);
-            let per = if by_columns { element.bytes() * count } else { 0 };
+        for (access, constant) in self.b.blocks.iter().flat_map(BlockScales::panels) {
+            let per = if by_columns { constant.panels.row_bytes() } else { 0 };
             let group = s.shapes.scale(constant.group, constant.panels.group_bytes()).ok()?;
             let moved = s.shapes.scale(first, per).ok()?;
             args.push(Arg::Pointer(access.buffer, s.shapes.add(group, moved).ok()?));
@@ -404,7 +288,7 @@ impl Product {
         let symbol = s.routine("gemm", &key, || Routine::Gemm(Box::new(gemm)));
         self.claim(s, &self.a, a_layout, rows);
         self.claim(s, &self.b, b_layout, columns);
-        for (_, _, constant) in self.b.blocks.iter().flat_map(BlockScales::panels) {
+        for (_, constant) in self.b.blocks.iter().flat_map(BlockScales::panels) {
             s.claim(constant.place, ParamForm::Panels(constant.panels));
         }
         let show = |dim: Dim| s.shapes.display(dim).to_string();
@@ -507,7 +391,7 @@ impl Product {
             element: matrix.element.bytes(),
             in_a_byte,
             flat: !along && in_a_byte > 1,
-            block: matrix.blocks.as_ref().map_or(depth, |it| it.length),
+            block: matrix.blocks.as_ref().filter(|it| !it.joined).map_or(depth, |it| it.length),
             groups,
             group_stride,
             stride,

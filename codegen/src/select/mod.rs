@@ -24,7 +24,7 @@
 //!   gather) is bounded by the vector, by its constants, or by a law.
 //!
 //! Modules in reading order: `tree` (what comes out), `schedule`, `partials` (reductions in two stages), `parts` (what threads divide), `stages` (questions about stages), `access` (linear positions), `expression` with `expression_parts`, `division`, `wide` and `halves` (scalar expressions as
-//! vector code), `epilogue`, `contraction`, `convolution`, `rows` and `row_program`, `columns`, `tiles` and `tile_program`,
+//! vector code), `epilogue`, `contraction` with `scaled`, `convolution`, `rows` and `row_program`, `columns`, `tiles` and `tile_program`,
 //! `bends`, `strips` with `strip_loads`, `strip_bounds`, `strip_lanes`, `strip_needs`, `strip_numbers`, `strip_program`, `strip_scatter` and `strip_steps`, `scans` and `scan_program`, `compactions` and
 //! `compaction_program`, `unpacking` (constants narrower than a byte), `forms` (constants as routines want them), `routine`, `kinds` (of routines), `way` (other choices).
 
@@ -53,6 +53,7 @@ mod reduction;
 pub(crate) mod routine;
 mod row_program;
 mod rows;
+mod scaled;
 mod scan_program;
 mod scans;
 pub(crate) mod schedule;

@@ -133,7 +133,15 @@ impl Gemm {
             _ => matches!(unit, Element::Nibbles(..)),
         };
         let wide = self.b.layout != Layout::Packed || !narrow;
+        if self.joins_blocks() {
+            return true;
+        }
         !wide && self.few.or(self.m.map(|m| m <= self.few_rows())) != Some(true)
+    }
+
+    /// Whether columns are in blocks that share bytes.
+    fn joins_blocks(&self) -> bool {
+        self.b.packing.blocks.is_some_and(|it| it.joined)
     }
 
     /// Rows up to which they are few. Scales of blocks take registers from a tile.
@@ -186,7 +194,7 @@ impl Gemm {
             None => 4,
             // Steps of A that share bytes are four at most.
             Some(blocks) if self.a.packing.in_a_byte > 1 => blocks.length.saturating_mul(4),
-            Some(blocks) => blocks.length,
+            Some(blocks) => blocks.length.saturating_mul(blocks.unit()),
         }
     }
 
@@ -340,7 +348,7 @@ impl Gemm {
 
     /// Defines the kernels and the driver as local functions; their names start with `name`.
     pub fn emit(&self, module: &mut dyn Module, name: &str) -> Result<FuncId, DefineError> {
-        if self.widens_columns() && self.few.is_none() && self.m.is_none() {
+        if self.widens_columns() && !self.joins_blocks() && self.few.is_none() && self.m.is_none() {
             return self.emit_both(module, name);
         }
         let tile = self.tile;
@@ -556,8 +564,10 @@ impl Driver<'_> {
                     if let Some(blocks) = of_b.packing.blocks {
                         let (all, done) =
                             (flow.scaled_div(steps, 1, blocks.length), flow.scaled_div(pc, 1, blocks.length));
-                        for (p, element) in scales.iter().zip(blocks.elements()) {
-                            let column = flow.scale(all, element.bytes());
+                        for (p, (element, in_a_byte)) in scales.iter().zip(blocks.elements()) {
+                            let column = flow.shared(all, in_a_byte);
+                            let column = flow.scale(column, element.bytes());
+                            let done = flow.shared(done, in_a_byte);
                             scales_at.push([flow.at_scaled(*p, done, element.bytes() * columns), column]);
                         }
                     }

@@ -174,10 +174,10 @@ impl Packing {
         Packing { in_a_byte, blocks: None }
     }
 
-    /// Rows of bytes that hold so many steps of B: each block begins with a whole byte.
+    /// Rows of bytes that hold so many steps of B: each block begins with a whole byte, unless they are joined.
     pub(super) fn rows(self, flow: &mut Flow<'_, '_>, steps: Value) -> Value {
         match self.blocks {
-            Some(Blocks { length, .. }) if length % self.in_a_byte != 0 => {
+            Some(Blocks { length, joined: false, .. }) if length % self.in_a_byte != 0 => {
                 flow.scaled_div(steps, self.rows_of(length), length)
             }
             _ => flow.shared(steps, self.in_a_byte),
@@ -198,6 +198,11 @@ pub struct Blocks {
     pub length: i64,
     /// Whether it is one block.
     pub single: bool,
+    /// Whether a block begins where the one before it ends, in the middle of a byte perhaps: it is short, and bytes between
+    /// would take a good part of the whole. Such columns are always made floats block by block of the sum.
+    pub joined: bool,
+    /// Blocks whose zero points share a byte: as many as fit, or 1.
+    pub zeros_in_a_byte: i64,
     /// What scales are.
     pub scale: Scaling,
     /// What zero points are, if there are any.
@@ -241,9 +246,20 @@ impl Blocks {
         }
     }
 
-    /// The elements of each pointer.
-    pub(super) fn elements(self) -> impl Iterator<Item = Element> {
-        [self.scale].into_iter().chain(self.zero).filter_map(Scaling::element)
+    /// The elements of each pointer, and how many of them share a byte: those of neighbouring blocks.
+    pub(super) fn elements(self) -> impl Iterator<Item = (Element, i64)> {
+        let of = [(Some(self.scale), 1), (self.zero, self.zeros_in_a_byte)];
+        of.into_iter().filter_map(|(it, in_a_byte)| Some((it?.element()?, in_a_byte)))
+    }
+
+    /// Blocks that a part of the sum has a multiple of: their zero points, and they themselves, are whole bytes.
+    pub(super) fn unit(self) -> i64 {
+        if self.joined || self.zeros_in_a_byte > 1 { 4 } else { 1 }
+    }
+
+    /// Where the zero point of the first block lies in its byte.
+    pub(super) fn first_place(self, b: &mut Builder) -> Option<IReg> {
+        (self.zeros_in_a_byte > 1).then(|| b.int_const(0))
     }
 }
 
@@ -369,11 +385,11 @@ impl Columns<'_> {
 }
 
 /// The scales of a block, and the products of its zero points with them, of each vector of columns; the pointers are moved
-/// to the next block.
+/// to the next block, and so is the [place](Blocks::first_place) in the byte of zero points.
 pub(super) fn scales(
     b: &mut Builder,
     blocks: Blocks,
-    at: &[IReg],
+    (at, place): (&[IReg], Option<IReg>),
     vectors: i64,
 ) -> Vec<(VReg, Option<VReg>)> {
     let mut left = at.iter();
@@ -381,9 +397,17 @@ pub(super) fn scales(
         Some(Scaling::Each(_)) => left.next().copied(),
         _ => None,
     });
-    let read = |b: &mut Builder, of: Scaling, at: Option<IReg>, j: i64| match (of, at) {
-        (Scaling::Each(element), Some(at)) => {
-            let value = element.load(b, Addr::new(at).offset(element.vectors(j)), None);
+    let read = |b: &mut Builder, of: Scaling, at: Option<(IReg, Option<IReg>)>, j: i64| match (of, at) {
+        (Scaling::Each(element), Some((at, place))) => {
+            let from = Addr::new(at).offset(element.vectors(j));
+            let value = match place {
+                None => element.load(b, from, None),
+                Some(place) => {
+                    let (bytes, by) = (b.load_from(Storage::U8, from, None), b.splat_int(place));
+                    let shifted = b.binary(BinaryOp::ShiftRight, bytes, by);
+                    element.widened(b, shifted)
+                }
+            };
             Arithmetic::Float.converted(b, element, value)
         }
         (Scaling::All(bits), _) => b.splat(f32::from_bits(bits)),
@@ -391,16 +415,27 @@ pub(super) fn scales(
     };
     let scales = (0..vectors)
         .map(|j| {
-            let scale = read(b, blocks.scale, places[0], j);
+            let scale = read(b, blocks.scale, places[0].map(|it| (it, None)), j);
             let zero = blocks.zero.map(|zero| {
-                let zero = read(b, zero, places[1], j);
+                let zero = read(b, zero, places[1].map(|it| (it, place)), j);
                 b.mul(zero, scale)
             });
             (scale, zero)
         })
         .collect();
-    for (p, element) in at.iter().zip(blocks.elements()) {
-        b.bump(*p, element.vectors(vectors));
+    for (p, (element, in_a_byte)) in at.iter().zip(blocks.elements()) {
+        match place.filter(|_| in_a_byte > 1) {
+            None => b.bump(*p, element.vectors(vectors)),
+            Some(place) => {
+                let next = b.int_add(place, 8 / in_a_byte);
+                let whole = b.int_op(IntOp::ShiftRight, next, 3);
+                let bytes = b.int_mul(whole, element.vectors(vectors));
+                let moved = b.int_add(*p, bytes);
+                b.int_move_into(*p, moved);
+                let left = b.int_op(IntOp::And, next, 7);
+                b.int_move_into(place, left);
+            }
+        }
     }
     scales
 }

@@ -148,8 +148,9 @@ impl Micro {
                 tile.advance(b, count);
             };
             if let Some(blocks) = blocks {
+                let place = blocks.first_place(b);
                 b.repeat(k, |b| {
-                    let scales = scales(b, blocks, &scales_at, vectors as i64);
+                    let scales = scales(b, blocks, (&scales_at, place), vectors as i64);
                     let by_step = !blocks.single || blocks.zero.is_some();
                     let each = by_step.then_some(&scales[..]);
                     blocks.each(b, UNROLL, |b, count| several(b, count, each));

@@ -381,9 +381,40 @@ pub(super) fn widen_columns(vectors: u32, arithmetic: Arithmetic, factor: &Facto
         b.bump(source, of.bytes(rows * vectors));
         b.bump(panel, lane.vectors(count * vectors));
     };
+    if let Some(blocks) = blocks.filter(|it| it.joined) {
+        // As many blocks as end with a whole byte, or those that are left of them.
+        let place = blocks.first_place(&mut b);
+        let joined = |b: &mut Builder, count: i64| {
+            let mut loaded = Vec::new();
+            for block in 0..count {
+                let scales = scales(b, blocks, (&at, place), vectors);
+                let of =
+                    Columns { arithmetic, unit, packing: factor.packing, zeros: None, scales: Some(&scales) };
+                for u in block * blocks.length..(block + 1) * blocks.length {
+                    if u % in_a_byte == 0 {
+                        let at = |j| Addr::new(source).offset(of.bytes(u / in_a_byte * vectors + j));
+                        loaded = (0..vectors).map(|j| of.load(b, at(j), None)).collect();
+                    }
+                    for (j, loaded) in loaded.iter().enumerate() {
+                        let value = of.step(b, *loaded, u, j);
+                        b.store(value, Addr::new(panel).offset(lane.vectors(u * vectors + j as i64)), None);
+                    }
+                }
+            }
+            let steps = count * blocks.length;
+            b.bump(source, unit.vectors((steps + in_a_byte - 1) / in_a_byte * vectors));
+            b.bump(panel, lane.vectors(steps * vectors));
+        };
+        let whole = b.int_op(IntOp::ShiftRight, steps, i64::from(in_a_byte.trailing_zeros()));
+        b.repeat(whole, |b| joined(b, in_a_byte));
+        let rest = b.int_op(IntOp::And, steps, in_a_byte - 1);
+        remainder(&mut b, rest, in_a_byte, joined);
+        return b.finish();
+    }
     if let Some(blocks) = blocks {
+        let place = blocks.first_place(&mut b);
         b.repeat(steps, |b| {
-            let scales = scales(b, blocks, &at, vectors);
+            let scales = scales(b, blocks, (&at, place), vectors);
             blocks.each(b, 4, |b, count| some(b, count, Some(&scales)));
         });
         return b.finish();
