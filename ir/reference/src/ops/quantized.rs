@@ -208,7 +208,7 @@ mod tests {
         let y = run("matmul_integer", none(), &args);
         assert_eq!(y.1, [f64::from((n as u32).wrapping_mul(255 * 255) as i32)]);
         let y = run("matmul_integer", none().with("to", DType::F32), &args);
-        assert_eq!(y.1, [n as f64 * 255.0 * 255.0]);
+        assert_eq!(y.1, [f64::from((n * 255 * 255) as f32)]);
     }
 
     #[test]
