@@ -10,7 +10,8 @@ use clap::{Args, Parser, Subcommand};
 use orogen::dump::Dump;
 use orogen::ir::choices::Choices;
 use orogen::{
-    Accuracy, Builder, CompileOptions, Compiler, Cpu, Entry, KernelView, Limits, OptIn, State, Step,
+    Accuracy, Builder, CompileOptions, Compiler, Cpu, Diagnostics, Entry, KernelView, Limits, OptIn, State,
+    Step,
 };
 use std::path::{Path, PathBuf};
 
@@ -236,6 +237,30 @@ impl Settled {
         words
     }
 
+    /// The seed of other choices, where all of them are made.
+    pub(crate) fn seed(&self) -> Option<u64> {
+        self.0.chaos.filter(|it| it.1 == u64::MAX).map(|it| it.0)
+    }
+
+    /// The same with so many choices of a seed.
+    pub(crate) fn with_chaos(&self, seed: u64, fuel: u64) -> Settled {
+        Settled(ModelArgs { chaos: Some((seed, fuel)), ..self.0.clone() })
+    }
+
+    /// The compiler with these choices.
+    pub(crate) fn built_with(&self, choices: Choices) -> Result<Compiler, Diagnostics> {
+        self.listed().chaos(choices).build()
+    }
+
+    /// What ships and what is added, and which passes run.
+    fn listed(&self) -> Builder {
+        let mut builder = self.0.plugins.builder();
+        if let Some(list) = self.0.list() {
+            builder.passes(&list);
+        }
+        builder
+    }
+
     /// Threads that one call may use.
     pub(crate) fn threads(&self) -> usize {
         self.0.threads()
@@ -251,10 +276,7 @@ impl Settled {
         &self,
         run: impl FnOnce(&Compiler) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let mut builder = self.0.plugins.builder();
-        if let Some(list) = self.0.list() {
-            builder.passes(&list);
-        }
+        let mut builder = self.listed();
         if let Some((seed, fuel)) = self.0.chaos {
             builder.chaos(Choices::random(seed, fuel));
         }

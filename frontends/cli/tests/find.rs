@@ -137,6 +137,26 @@ fn the_command_that_is_said_is_one_of_a_shell() {
     assert!(String::from_utf8_lossy(&shown.stdout).contains("mul("));
 }
 
+/// With other choices than the usual ones, the one is said that is to blame, or that none is.
+#[test]
+fn choices_are_bisected_too() {
+    let (folder, _) = folder_with("g.graph", GRAPH.as_bytes());
+    arrays(folder.path());
+    let run = |file: &str, seed: &str| {
+        orogen(folder.path(), &["bisect", "g.graph", "--inputs", file, "--expect", file, "--chaos", seed])
+    };
+    let right = run("right.npz", "5");
+    assert_eq!(right.status, 0, "{}", right.err);
+    assert_eq!(right.out, "the compiled model computes what is expected, whichever choices seed 5 makes\n");
+    let wrong = run("wrong.npz", "5");
+    assert_eq!(wrong.status, 1, "{}", wrong.err);
+    let said =
+        "off with the usual choices too\ncodegen: OFF\nimport: OFF\noff from the import on: output `y`: ";
+    assert!(wrong.out.starts_with(said), "{}", wrong.out);
+    // Of a number of choices that is given none is looked for.
+    assert_eq!(run("right.npz", "5:3").out, "the compiled model computes what is expected\n");
+}
+
 /// Inputs that are left out have their defaults, as in a run; what is expected of no output is refused, as there.
 #[test]
 fn inputs_and_expected_outputs_are_those_of_a_run() {

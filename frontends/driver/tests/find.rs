@@ -1,7 +1,7 @@
 //! Faults that are planted in passes, as a user would register them, are found and shown by small programs.
 
 use orogen::compare::{Limits, difference};
-use orogen::find::{Blame, Fault, Search, TRIALS, bisect, compare_values, reduce};
+use orogen::find::{Blame, Fault, Search, TRIALS, bisect, bisect_choices, compare_values, reduce};
 use orogen::ir::flow::Rhs;
 use orogen::ir::graph::{Edge, NodeKind};
 use orogen::ir::types::TensorData;
@@ -50,6 +50,27 @@ impl Pass<Graph> for AddsOnGraphs {
         })?;
         graph.prune();
         Ok(Changed::Yes)
+    }
+}
+
+/// The same, where an exponential stands before a subtraction, which it usually does not.
+struct AddsWhereEarly;
+
+impl Pass<Graph> for AddsWhereEarly {
+    fn name(&self) -> &'static str {
+        "planted-on-an-order"
+    }
+
+    fn run(&self, graph: &mut Graph, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
+        let place = |name: &str, graph: &Graph| {
+            let wanted = cx.ops.get(name);
+            let is_it = |it: &NodeKind| matches!(it, NodeKind::Op { op, .. } if *op == wanted);
+            graph.order().iter().position(|it| is_it(&graph[*it].kind))
+        };
+        match place("exp", graph) < place("sub", graph) {
+            true => AddsOnGraphs.run(graph, cx),
+            false => Ok(Changed::No),
+        }
     }
 }
 
@@ -224,6 +245,34 @@ fn a_pass_over_calls_of_kernels_is_blamed() {
     assert_eq!(blame.pass, "planted-on-calls", "{blame:?}");
     let text = shows(&compiler, &blame, 1);
     assert_eq!((text.matches("kernel @").count(), text.matches("call @sub").count()), (1, 1), "{text}");
+}
+
+/// A fault that the usual order hides: of all choices of a seed the one is found that shows it.
+#[test]
+fn a_choice_that_shows_a_fault_is_found() {
+    let build = |choices| {
+        Compiler::builder().graph_pass(Place::after("canonicalize"), AddsWhereEarly).chaos(choices).build()
+    };
+    let usual = build(Choices::usual()).unwrap_or_else(|it| panic!("{it}"));
+    let model = usual.decode("g.graph", MODEL.into()).unwrap_or_else(|it| panic!("{it}"));
+    let search = Search {
+        compiler: &usual,
+        options: CompileOptions { threads: 1, ..CompileOptions::default() },
+        limits: Limits::default(),
+        trials: TRIALS,
+    };
+    let graph = orogen::ir::graph::text::parse(MODEL, usual.ops()).unwrap_or_else(|it| panic!("{it}"));
+    let values = eval_graph(usual.ops(), &graph, &inputs()).expect("it has values");
+    let expected: Vec<(String, TensorData)> = ["y", "z"].map(str::to_owned).into_iter().zip(values).collect();
+    let found = |seed| {
+        let found = bisect_choices(&search, &model, &inputs(), &expected, seed, build);
+        found.unwrap_or_else(|it| panic!("{it}"))
+    };
+    let (hidden, shown): (Vec<_>, Vec<_>) = (0..8).map(found).partition(Option::is_none);
+    assert!(!hidden.is_empty() && !shown.is_empty());
+    for it in shown.into_iter().flatten() {
+        assert!(it.fuel > 0 && it.choice.contains("comes early"), "{it:?}");
+    }
 }
 
 #[test]

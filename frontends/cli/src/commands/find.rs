@@ -9,6 +9,8 @@ use crate::values::Ports;
 use crate::{npz, subject};
 use orogen::compare::Difference;
 use orogen::find::{self, Fault, Reproducer, Search};
+use orogen::ir::choices::Culprit;
+use orogen::ir::types::TensorData;
 use orogen::tensors::to_tensor;
 use orogen::{CompileOptions, Compiler, Model, OptIn, Step};
 use orogen_runtime::Tensor;
@@ -20,13 +22,22 @@ use std::process::ExitCode;
 const DIFFERENT: u8 = 1;
 
 pub(crate) fn bisect(args: &BisectArgs) -> Result<ExitCode, Failure> {
-    let settled = args.search.options.settled(&args.model)?;
+    let mut settled = args.search.options.settled(&args.model)?;
+    if let Some(seed) = settled.seed() {
+        match culprit(args, &settled, seed)? {
+            None => {
+                say!("the compiled model computes what is expected, whichever choices seed {seed} makes");
+                return Ok(ExitCode::SUCCESS);
+            }
+            Some(Culprit { fuel: 0, .. }) => say!("off with the usual choices too"),
+            Some(Culprit { fuel, choice }) => {
+                say!("off with `--chaos {seed}:{fuel}`, and not with one choice less: {}", plain(&choice));
+                settled = settled.with_chaos(seed, fuel);
+            }
+        }
+    }
     with_model(&args.model, &settled, |compiler, model, options| {
-        let ports = Ports::of(compiler, model, &options)?;
-        let inputs = ports.inputs(Some(&args.inputs), 0, &[])?;
-        let expected = ports.expected(&args.expect)?;
-        let search =
-            Search { compiler, options, limits: args.search.limits.limits(), trials: args.search.trials };
+        let (search, inputs, expected) = asked(args, compiler, model, options)?;
         let Some(blame) = find::bisect(&search, model, &inputs, &expected)? else {
             say!("the compiled model computes what is expected");
             return Ok(ExitCode::SUCCESS);
@@ -47,6 +58,31 @@ pub(crate) fn bisect(args: &BisectArgs) -> Result<ExitCode, Failure> {
             None => say!("no part of the model shows it alone"),
         }
         Ok(ExitCode::from(DIFFERENT))
+    })
+}
+
+/// What `bisect` is asked: how to search, the inputs, and what is expected.
+fn asked<'c>(
+    args: &BisectArgs,
+    compiler: &'c Compiler,
+    model: &Model,
+    options: CompileOptions,
+) -> Result<(Search<'c>, Vec<TensorData>, Vec<(String, TensorData)>), Failure> {
+    let ports = Ports::of(compiler, model, &options)?;
+    let inputs = ports.inputs(Some(&args.inputs), 0, &[])?;
+    let expected = ports.expected(&args.expect)?;
+    let search =
+        Search { compiler, options, limits: args.search.limits.limits(), trials: args.search.trials };
+    Ok((search, inputs, expected))
+}
+
+/// The choice of a seed with which a value is off.
+fn culprit(args: &BisectArgs, settled: &Settled, seed: u64) -> Result<Option<Culprit>, Failure> {
+    // Whatever is asked about a model is asked of the usual compiler.
+    with_model(&args.model, &settled.with_chaos(seed, 0), |compiler, model, options| {
+        let (search, inputs, expected) = asked(args, compiler, model, options)?;
+        let build = |choices| settled.built_with(choices);
+        Ok(find::bisect_choices(&search, model, &inputs, &expected, seed, build)?)
     })
 }
 

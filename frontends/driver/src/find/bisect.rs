@@ -1,9 +1,10 @@
 //! The first pass after which a model computes something else.
 
 use super::reduce::{Reproducer, reduce};
-use super::trial::{Fault, Made, Search, evaluate, run};
+use super::trial::{Fault, Made, Search, call, evaluate, run};
 use crate::compare::{Difference, difference};
-use crate::{CompileOptions, Lowered, Model};
+use crate::{Artifact, CompileOptions, Compiler, Lowered, Model};
+use orogen_ir::choices::{Choices, Culprit, first_failure};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::ops::OpRegistry;
 use orogen_ir::plan::PlanModule;
@@ -139,6 +140,37 @@ pub fn bisect(
         None => None,
     };
     Ok(Some(Blame { pass, call, output: worst.0, difference: worst.1, tried, reproducer }))
+}
+
+/// Finds the choice of a seed with which the outputs of the compiled model are first not the expected ones, with that and
+/// those before it; `build` makes the compiler of `search` again, with these choices. `None` when all of them compute what
+/// is expected.
+///
+/// # Errors
+/// A model that cannot be compiled or run.
+pub fn bisect_choices(
+    search: &Search<'_>,
+    model: &Model,
+    inputs: &[TensorData],
+    expected: &[(String, TensorData)],
+    seed: u64,
+    build: impl Fn(Choices) -> Result<Compiler, Diagnostics>,
+) -> Result<Option<Culprit>, Diagnostics> {
+    let options = options(search);
+    first_failure(seed, |choices| {
+        let artifact = build(choices)?.compile(model, &options)?;
+        let values = call(&artifact, inputs)?;
+        let off = first_off(search, &artifact_outputs(&artifact)?, &values, expected)?;
+        Ok((off.is_some(), artifact.report.choices.clone()))
+    })
+}
+
+/// Names of the outputs of a compiled model.
+fn artifact_outputs(artifact: &Artifact) -> Result<Vec<String>, Diagnostics> {
+    let library = artifact.load()?;
+    let functions = &library.signature().functions;
+    let main = library.signature().function("main").or(functions.first());
+    Ok(main.map_or_else(Vec::new, |it| it.outputs.iter().map(|it| it.name.clone()).collect()))
 }
 
 fn output_names(plan: Option<&Lowered>) -> Vec<String> {
