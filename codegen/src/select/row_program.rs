@@ -5,6 +5,7 @@
 //!
 //! * **R1** `n` and the number of rows are at least 0: the tail of a row is what whole vectors leave of `n`, so that a
 //!   negative one would have a tail.
+//!   Where the code for a vector is long, and rows are known to be whole vectors, there is no tail.
 //! * **R2** Neighbours in a row are neighbours in memory; a pointer to one element does not move along the row.
 //!
 //! What holds by construction: a row that one stage makes is read by later ones at the same place alone, and rows of
@@ -91,6 +92,8 @@ pub(crate) struct RowProgram {
     pub(crate) sizes: usize,
     /// The stages.
     pub(crate) stages: Vec<RowStage>,
+    /// Whether rows are whole vectors.
+    pub(crate) whole: bool,
     /// Stages of each pass over the row; a scalar stage is a pass of its own.
     segments: Vec<Vec<usize>>,
     /// Whether the row that a stage makes must be in memory.
@@ -144,6 +147,11 @@ impl RowProgram {
             .collect();
     }
 
+    /// Whether the code for a vector is long.
+    pub(crate) fn is_long(&self) -> bool {
+        self.stages.iter().any(|it| !it.expr.is_light())
+    }
+
     /// The laws of a call.
     pub(crate) fn laws(&self, shapes: &mut ShapeCx, call: &RowCall) -> Vec<Law> {
         let mut laws = vec![Law::at_least("R1", call.n, 0), Law::at_least("R1", call.rows, 0)];
@@ -182,7 +190,8 @@ impl RowProgram {
                 it.temporary
             )
         });
-        format!("{:?} {:?} {} {:?}", self.width, self.targets, self.sizes, stages.collect::<Vec<_>>())
+        let whole = if self.whole { " whole" } else { "" };
+        format!("{:?} {:?} {} {:?}{whole}", self.width, self.targets, self.sizes, stages.collect::<Vec<_>>())
     }
 
     /// The program. Parameters: the pointers, `n` (elements of a row), `rows`, and a row stride in bytes for each
@@ -418,9 +427,7 @@ impl Pass<'_> {
                 b.bump(*cursor, *step);
             }
         });
-        let covered = b.int_mul(whole, Size::lanes(1));
-        let left = b.int_op(IntOp::Sub, self.n, covered);
-        b.when(IntCompare::Gt, left, 0, |b| {
+        let tail = |b: &mut Builder, left: IReg| {
             let mask = b.first(left);
             let count = b.splat_int(left);
             let lanes = b.iota();
@@ -435,7 +442,12 @@ impl Pass<'_> {
                 places,
                 Take::Tail(mask, active),
             );
-        });
+        };
+        if !self.program.whole {
+            let covered = b.int_mul(whole, Size::lanes(1));
+            let left = b.int_op(IntOp::Sub, self.n, covered);
+            b.when(IntCompare::Gt, left, 0, |b| tail(b, left));
+        }
         for (number, accumulator) in self.segment.iter().zip(&accumulators) {
             let (Some(accumulator), Work::Reduce(reduction)) = (accumulator.first(), stages[*number].work)
             else {

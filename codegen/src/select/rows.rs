@@ -301,6 +301,9 @@ impl<'r> Group<'r> {
             return None;
         }
         self.program.plan();
+        let lanes = i64::from(s.isa.lanes_of(self.program.width));
+        self.program.whole =
+            self.program.is_long() && s.shapes.as_int(self.n).is_some_and(|it| it % lanes == 0);
         let zero = s.shapes.int(0);
         let row_bytes = s.shapes.scale(self.n, self.program.width.bytes().into()).ok()?;
         let row_bytes = s.shapes.round_up(row_bytes, 64).ok()?;
