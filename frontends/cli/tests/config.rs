@@ -65,7 +65,8 @@ fn passes_of_an_entry_run_unless_others_are_listed() {
         let pass = |it: &str| it.trim().strip_prefix("time pass ")?.split(' ').next().map(str::to_owned);
         outcome.out.lines().filter_map(pass).collect::<Vec<_>>().join(",")
     };
-    let default = "canonicalize,fold-constants,simplify,fuse-attention,layout,fold-rest,legalize,fuse";
+    let default =
+        "canonicalize,fold-constants,simplify,fuse-attention,layout,fold-rest,merge-rest,legalize,fuse";
     assert_eq!(ran(&[]), default);
     configure(
         folder.path(),

@@ -12,7 +12,7 @@
 //! * **N4** What a pass says of facts is so; `verify` looks at the program after each pass.
 //!
 //! Modules in reading order: `step`, `facts`, `holds` (how facts are checked), `held` (which ones hold where), `list`
-//! (pipelines as text), `irs`, `pipeline`, `instruments`, `accuracy`, `near`.
+//! (pipelines as text), `irs`, `named`, `pipeline`, `instruments`, `accuracy`, `near`.
 
 mod accuracy;
 mod facts;
@@ -21,6 +21,7 @@ pub(crate) mod holds;
 mod instruments;
 mod irs;
 mod list;
+mod named;
 mod near;
 mod pipeline;
 mod step;
@@ -31,6 +32,7 @@ pub use held::{Held, check_order};
 pub use instruments::{Instrument, StopAfter, Verify, defect, verify_after};
 pub use irs::{Ir, IrRef};
 pub use list::{ListEdit, PassCall, PassList};
+pub use named::Named;
 pub use near::nearest;
 pub use pipeline::{PassInfo, PassRecord, Pipeline, Place, Report};
 pub use step::Step;

@@ -6,7 +6,7 @@ use crate::flow::{
     BindParameters, BindSizes, Canonicalize, FoldConstants, Fuse, FuseByPattern, InferEffects, Inline,
     Legalize, LiftParameters, MergeProducts, MixedPrecision, RemoveUnused,
 };
-use crate::manager::Pass;
+use crate::manager::{Named, Pass};
 use crate::registry::{Make, fuse_attention};
 use crate::rules::apply::ApplyRules;
 use crate::rules::precision::{Precision, PrecisionPolicy};
@@ -72,6 +72,7 @@ const MAKERS: &[(&str, Make<Module>)] = &[
             pattern => Ok(Arc::new(pass.pattern(parts.ops, name, pattern).map_err(first)?)),
         }
     }),
+    ("merge-rest", |_, _| Ok(Arc::new(Named { name: "merge-rest", pass: Canonicalize }))),
     ("legalize", |parts, _| Ok(Arc::new(Legalize::new(parts.table.clone())))),
     ("fuse", |_, _| Ok(Arc::new(Fuse))),
 ];

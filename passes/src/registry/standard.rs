@@ -4,7 +4,7 @@ use super::definition::{Parts, PassClass, PassDef, When};
 use super::settings::{OptionDef, OptionKind, Settings};
 use crate::dataflow::makers::maker;
 use crate::graph;
-use crate::manager::Step;
+use crate::manager::{Named, Step};
 use crate::rewrite::RuleClass;
 use crate::rules::apply::ApplyRules;
 use crate::rules::attention::kernel::{RULES, Worth};
@@ -379,6 +379,19 @@ pub const STANDARD: &[PassDef] = &[
         ],
         graph: None,
         flow: maker("fuse-by-pattern"),
+    },
+    PassDef {
+        name: "merge-rest",
+        about: "merges operations that passes before it made the same, and removes what nobody needs",
+        details: "What `canonicalize` does to a program that comes in: rules make operations that are there already, such as \
+                  casts and transposes.",
+        laws: &["what has effects, and what binds sizes, stays as it is"],
+        step: Step::Layout,
+        class: PassClass::BITWISE,
+        when: When::Admitted,
+        options: &[],
+        graph: Some(|_, _| Ok(Arc::new(Named { name: "merge-rest", pass: graph::Canonicalize }))),
+        flow: maker("merge-rest"),
     },
     PassDef {
         name: "legalize",

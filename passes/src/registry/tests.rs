@@ -22,7 +22,8 @@ fn names<I: Ir>(pipeline: &Pipeline<I>) -> String {
     pipeline.passes().map(|it| it.name).collect::<Vec<_>>().join(",")
 }
 
-const DEFAULT: &str = "canonicalize,fold-constants,simplify,fuse-attention,layout,fold-rest,legalize,fuse";
+const DEFAULT: &str =
+    "canonicalize,fold-constants,simplify,fuse-attention,layout,fold-rest,merge-rest,legalize,fuse";
 
 #[test]
 fn lists_are_pipelines() {
@@ -39,7 +40,7 @@ fn lists_are_pipelines() {
         ("default,plan-memory", DEFAULT.to_owned()),
         (
             "-layout,-fold-rest",
-            "canonicalize,fold-constants,simplify,fuse-attention,legalize,fuse".to_owned(),
+            "canonicalize,fold-constants,simplify,fuse-attention,merge-rest,legalize,fuse".to_owned(),
         ),
         ("+explore{nodes=10}", DEFAULT.replace("fuse-attention", "explore,fuse-attention")),
         ("quick,canonicalize", "canonicalize,fold-constants,legalize,fuse,canonicalize".to_owned()),
