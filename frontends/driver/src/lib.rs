@@ -99,7 +99,7 @@ pub mod passes {
 
 /// What is known per operator and per kernel: rewrite rules and lowering.
 pub mod rules {
-    #[allow(unused_imports, reason = "a build without the dataflow IR has none")]
+    #[cfg(feature = "dataflow-ir")]
     pub use crate::dataflow::proofs::*;
     pub use orogen_passes::rewrite::{
         AnyRule, Bound, Match, Matcher, OpCall, Rewrite, Rewriter, Rule, RuleClass, RuleFn, RuleSet, Value,

@@ -28,9 +28,6 @@ pub(crate) fn open_sizes(module: &Module) -> Vec<String> {
     module.never()
 }
 
-/// Nothing is known of rules.
-pub(crate) mod proofs {}
-
 /// Rules that are text and not of ours; proofs are made in the dataflow IR.
 pub(crate) struct AddedRules;
 
