@@ -136,6 +136,10 @@ types! {
     I2, "i2", 8, 2, Kind::Signed, I8, (0, 2), Some(26), None;
     /// Unsigned 2-bit integer, in a byte; only stored and converted.
     U2, "u2", 8, 2, Kind::Unsigned, U8, (1, 2), Some(25), None;
+    /// Float6 with 2 bits of exponent, in a byte, without infinities and NaN.
+    F6E2M3FN, "f6e2m3fn", 8, 6, float(2, 3, 1, Special::None), F32, (15, 6), None, None;
+    /// Float6 with 3 bits of exponent, in a byte, without infinities and NaN.
+    F6E3M2FN, "f6e3m2fn", 8, 6, float(3, 2, 3, Special::None), F32, (16, 6), None, None;
     /// Float4 with 2 bits of exponent, in a byte, without infinities and NaN.
     F4E2M1FN, "f4e2m1fn", 8, 4, float(2, 1, 1, Special::None), F32, (17, 4), Some(23), None;
     /// Complex number of two `f32`; only moved.

@@ -216,4 +216,29 @@ mod tests {
             assert!(dtype.round(f64::NEG_INFINITY) == f64::NEG_INFINITY && dtype.round(f64::NAN).is_nan());
         }
     }
+
+    /// The positive numbers of six bits, without their sign, as `ml_dtypes` 0.6 has them.
+    #[test]
+    fn float6_is_what_others_make_of_its_bits() {
+        const STEPS: [(DType, f64, [f64; 16]); 2] = [
+            (
+                DType::F6E2M3FN,
+                0.125,
+                [2.0, 2.25, 2.5, 2.75, 3.0, 3.25, 3.5, 3.75, 4.0, 4.5, 5.0, 5.5, 6.0, 6.5, 7.0, 7.5],
+            ),
+            (
+                DType::F6E3M2FN,
+                0.0625,
+                [2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 14.0, 16.0, 20.0, 24.0, 28.0],
+            ),
+        ];
+        for (dtype, least, upper) in STEPS {
+            assert_eq!((dtype.float_value(0), dtype.float_value(1)), (0.0, least));
+            for (bits, wanted) in (16..).zip(upper) {
+                assert_eq!([bits, bits + 32].map(|it| dtype.float_value(it)), [wanted, -wanted], "{dtype}");
+            }
+            let most = upper[15];
+            assert_eq!([1.01 * most, f64::NEG_INFINITY].map(|it| dtype.round(it)), [most, -most], "{dtype}");
+        }
+    }
 }

@@ -45,6 +45,10 @@ impl DLDataType {
     pub const CODE_F8E5M2FNUZ: u8 = 13;
     /// Float8: 8 bits of exponent alone, powers of two.
     pub const CODE_F8E8M0FNU: u8 = 14;
+    /// Float6: 2 bits of exponent, all numbers finite.
+    pub const CODE_F6E2M3FN: u8 = 15;
+    /// Float6: 3 bits of exponent, all numbers finite.
+    pub const CODE_F6E3M2FN: u8 = 16;
     /// Float4: 2 bits of exponent, all numbers finite.
     pub const CODE_F4E2M1FN: u8 = 17;
 
@@ -111,6 +115,8 @@ impl DLDataType {
         ("u4", Self::new(Self::CODE_UINT, 4)),
         ("i2", Self::new(Self::CODE_INT, 2)),
         ("u2", Self::new(Self::CODE_UINT, 2)),
+        ("f6e2m3fn", Self::new(Self::CODE_F6E2M3FN, 6)),
+        ("f6e3m2fn", Self::new(Self::CODE_F6E3M2FN, 6)),
         ("f4e2m1fn", Self::new(Self::CODE_F4E2M1FN, 4)),
     ];
 
