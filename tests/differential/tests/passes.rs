@@ -94,6 +94,9 @@ fn attention_is_one_kernel() {
     );
     let passes = "+fuse-attention{queries=1,scores=1,ratio=1,open=fuse}";
     agree("name_attention.flow", passes, Accuracy::Default, 1e-5);
+    // Large enough for it to be so by default, with rows beside each other and rows that would share a set of the cache.
+    agree("fuse_attention.graph", "default", Accuracy::Default, 1e-5);
+    agree("fuse_attention_lines.graph", "default", Accuracy::Default, 1e-5);
 }
 
 #[test]
