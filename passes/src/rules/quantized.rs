@@ -39,6 +39,13 @@ pub const RULES: &[Rule] = &[
         apply: dequantize_after_transpose,
     },
     Rule {
+        name: "dequantize-after-reshape",
+        root: "reshape",
+        class: RuleClass::Bitwise,
+        reason: "which dimensions scales and zero points have is seen in their types",
+        apply: dequantize_after_reshape,
+    },
+    Rule {
         name: "dequantize-after-gather",
         root: "gather",
         class: RuleClass::Bitwise,
@@ -314,6 +321,30 @@ fn dequantize_after_gather(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option
         }
         let attrs = Attrs::none().with("axis", own as i64);
         args.push(rewriter.emit("gather", attrs, &[parameter, call.args[1]])?);
+    }
+    rewriter.emit("dequantize", Attrs::none(), &args)
+}
+
+/// The same for a reshape of constants that keeps the last dimensions, where scales and zero points are the same along all
+/// others.
+fn dequantize_after_reshape(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
+    let x = Quantized::of(rewriter, call.args[0])?;
+    let (from, to) = (extents(rewriter, call.args[0])?, extents(rewriter, call.result)?);
+    if !is_constant(rewriter, x.integers) || x.is_uniform(rewriter) {
+        return None;
+    }
+    let mut args = vec![rewriter.emit("reshape", call.attrs.clone(), &[x.integers, call.args[1]])?];
+    for parameter in x.parameters() {
+        let own = extents(rewriter, parameter)?;
+        let same = own.iter().take_while(|it| **it == Some(1)).count();
+        let kept = &own[same..];
+        let is_kept = from.ends_with(&to[to.len().checked_sub(kept.len())?..]);
+        if !is_kept {
+            return None;
+        }
+        let shape: Vec<i64> = kept.iter().copied().collect::<Option<_>>()?;
+        let shape = rewriter.emit_constant(TensorData::ints(&shape));
+        args.push(rewriter.emit("reshape", Attrs::none(), &[parameter, shape])?);
     }
     rewriter.emit("dequantize", Attrs::none(), &args)
 }
