@@ -92,11 +92,17 @@ impl SlidingWindow {
     fn at_a_time(&self) -> [i64; 2] {
         let by_row = |it: (Operand, Element)| !matches!(it.0, Operand::Full | Operand::Column);
         let taps = self.geometry.taps();
+        let weighs = matches!(self.window, Window::Weights);
+        // Weights take registers, too, and products that no one instruction adds take more.
+        let fused = self.x.arithmetic.is_float() && self.isa != Isa::Clif128;
         let rows = match self.geometry.rank() {
-            2.. if epilogue::operands(&self.epilogue).all(by_row) => 4,
+            2.. if !epilogue::operands(&self.epilogue).all(by_row) => 1,
+            2.. if weighs && !fused && !self.isa.is_avx512() => 2,
+            2.. => 4,
             _ => 1,
         };
-        let wide = matches!(self.window, Window::Weights)
+        let wide = weighs
+            && fused
             && taps >= Self::WIDE_TAPS
             && self.geometry.columns().stride <= 2
             && epilogue::is_light(&self.epilogue, self.x.arithmetic.width());
