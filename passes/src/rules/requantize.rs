@@ -24,11 +24,7 @@ const DEPTH: usize = 6;
 
 /// `quantize(x · c + y, s) = quantize(x · (c / s) + y / s, 1)`, where `c`, `s` and what has no factor are constants.
 fn divide_scales(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
-    let scale = is_regular(rewriter, call.args[1])?;
-    let one = scale.get_f64(0);
-    if scale.len() != 1 || !scale.dims().is_empty() || one == 1.0 {
-        return None;
-    }
+    is_regular(rewriter, call.args[1]).filter(|it| it.dims().is_empty() && it.get_f64(0) != 1.0)?;
     let numbers = divided(rewriter, call.args[0], call.args[1], DEPTH)?;
     let one = rewriter.emit_constant(TensorData::from_f64(DType::F32, &[], [1.0]));
     let args: Vec<Value> = [numbers, one].into_iter().chain(call.args.get(2).copied()).collect();
