@@ -197,7 +197,7 @@ pub const STANDARD: &[PassDef] = &[
         about: "gives chains of matrix products the order with the fewest multiplications",
         details: "Where all sizes are known all orders are compared. Where some are not, two products change their order if \
                   that is no more work for any sizes, and less for some. Which products a chain is of no text can say, so it is \
-                  code, which no prover sees: its tests compare values.",
+                  code: it is proven on some chains, and its tests compare values.",
         laws: &["a chain is what products of one block read of each other alone"],
         step: Step::Simplify,
         class: PassClass::Of(RuleClass::Reassociates),
@@ -214,8 +214,8 @@ pub const STANDARD: &[PassDef] = &[
         details: "The scale may stand before the product, at one operand or at both, or after it; keys may come \
                   transposed; the mask is added or chooses; the softmax of narrow scores may be one in f32; keys and values that were repeated for groups of queries are \
                   read as they were. For kernels of one's own and for reading programs: by itself the \
-                  operator is lowered to the kernels of its parts. The forms are too many for text, so it is code, which no \
-                  prover sees: its tests compare values.",
+                  operator is lowered to the kernels of its parts. The forms are too many for text, so it is code: it is \
+                  proven on some of them, and its tests compare values.",
         laws: &["what lies inside is read by nothing else", "the scale is a number that is known"],
         step: Step::Simplify,
         class: PassClass::Of(RuleClass::Reassociates),

@@ -9,7 +9,9 @@ use orogen_ir::ops::OpRegistry;
 use orogen_ir::types::{DType, TensorData};
 use orogen_passes::proof::{Class, Known, Prover, RuleProof, Verdict};
 use orogen_passes::rewrite::{Rewrite, Rule, parse_explored};
-use orogen_passes::rules::{quantized, requantize, scales, simplify, transposed, weights};
+use orogen_passes::rules::{
+    activations, attention, chains, quantized, requantize, scales, simplify, transposed, weights,
+};
 use orogen_reference::{Value, eval_function};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -327,18 +329,33 @@ fn programs(text: &str) -> Vec<Program> {
 
 /// All rules that are code.
 fn code() -> Vec<Rule> {
-    [simplify::RULES, quantized::RULES, requantize::RULES, scales::RULES, transposed::RULES, weights::RULES]
-        .concat()
+    [
+        simplify::RULES,
+        quantized::RULES,
+        requantize::RULES,
+        scales::RULES,
+        transposed::RULES,
+        weights::RULES,
+        chains::RULES,
+        attention::RULES,
+        attention::kernel::RULES,
+        activations::RULES,
+    ]
+    .concat()
 }
 
 /// Rules that are code and have no proof.
-const UNPROVEN: [(&str, &str); 6] = [
+const UNPROVEN: [(&str, &str); 7] = [
     ("name-dequantize", "whether a zero point is a whole number is seen in its data"),
     ("widen-after-pad", "that 0 is the integer 0 is seen in the data of a scale and a zero point"),
     ("scale-terms-of-product", "whether a zero point can be taken off weights is seen in their data"),
     ("scale-terms-of-convolution", "whether a zero point can be taken off weights is seen in their data"),
     ("scale-transposed-convolution", "whether a zero point can be taken off weights is seen in their data"),
     ("divide-scales", "which scales keep their digits is seen in their data, in sums of any depth"),
+    (
+        "quantize-rows",
+        "it rounds rows to bytes, which is no equality: how far it is off depends on what is in a row",
+    ),
 ];
 
 /// Each rule is proven or says why not, and those that are not are fewer than one in twenty.
