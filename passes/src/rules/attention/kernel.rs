@@ -118,7 +118,8 @@ fn fuse(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
         else {
             continue;
         };
-        let perm = through(turn.attrs.ints("perm")?, attrs.ints(name))?;
+        // Dimension `i` of what is read is that of the source at this place.
+        let perm = in_order(turn.attrs.ints("perm")?, attrs.ints(name))?;
         if is_dense(&perm) && !meet(rewriter, turn.args[0], &perm) {
             args[i] = turn.args[0];
             attrs = attrs.with(name, perm);
@@ -131,23 +132,13 @@ fn fuse(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
 /// Takes the transpose of a result in, where rows of it stay rows.
 fn write_in_place(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
     let inner = own(rewriter, call.args[0], "attention").filter(|it| is_fused(&it.attrs))?;
-    let perm = through_result(inner.attrs.ints("out_perm"), call.attrs.ints("perm")?)?;
+    let turn = call.attrs.ints("perm")?;
+    let perm = match inner.attrs.ints("out_perm") {
+        None => turn.to_vec(),
+        Some(own) => in_order(own, Some(turn))?,
+    };
     let attrs = inner.attrs.with("out_perm", perm);
     keeps_neighbours(&attrs).then(|| rewriter.emit("attention", attrs, &inner.args)).flatten()
-}
-
-/// What is read through a transpose `turn` and then `perm`: dimension `i` is that of the source at this place.
-fn through(turn: &[i64], perm: Option<&[i64]>) -> Option<Vec<i64>> {
-    let Some(perm) = perm else { return Some(turn.to_vec()) };
-    perm.iter().map(|it| turn.get(usize::try_from(*it).ok()?).copied()).collect()
-}
-
-/// What is written through `perm` and then a transpose.
-fn through_result(perm: Option<&[i64]>, turn: &[i64]) -> Option<Vec<i64>> {
-    match perm {
-        None => Some(turn.to_vec()),
-        Some(perm) => through(perm, Some(turn)),
-    }
 }
 
 /// Whether rows or columns of the matrices are neighbours in memory.
@@ -181,11 +172,11 @@ pub(crate) fn keeps_neighbours(attrs: &Attrs) -> bool {
 /// The dimensions of an operand as it is read.
 fn read(rewriter: &mut dyn Rewriter, call: &OpCall, i: usize) -> Option<Vec<Dim>> {
     let own = super::dims(rewriter, *call.args.get(i)?)?;
-    as_read(&own, call.attrs.ints(ATTENTION_PERMS[i]))
+    in_order(&own, call.attrs.ints(ATTENTION_PERMS[i]))
 }
 
-/// Dimensions in the order of a permutation, if there is one.
-fn as_read(own: &[Dim], perm: Option<&[i64]>) -> Option<Vec<Dim>> {
+/// Elements in the order of a permutation, if there is one.
+fn in_order<T: Copy>(own: &[T], perm: Option<&[i64]>) -> Option<Vec<T>> {
     match perm {
         None => Some(own.to_vec()),
         Some(perm) => perm.iter().map(|it| own.get(usize::try_from(*it).ok()?).copied()).collect(),
@@ -203,7 +194,7 @@ fn shapes_fit(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<bool> {
     let own = ty.dims()?;
     let out = match call.attrs.ints("out_perm") {
         None => own.to_vec(),
-        Some(perm) => as_read(own, Some(&inverse(perm)?))?,
+        Some(perm) => in_order(own, Some(&inverse(perm)?))?,
     };
     let operands = Operands { q: &q, k: &k, v: &v, mask: mask.as_deref(), out: &out };
     Some(operands.fit(rewriter.shapes(), ty.dtype))

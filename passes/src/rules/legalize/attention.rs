@@ -32,10 +32,11 @@ fn attention(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let out = cx.between("products", dtype, &dims)?;
     let mut keys: Vec<usize> = (0..k.len()).collect();
     keys.swap(k.len() - 2, k.len() - 1);
-    let q_perm = perm(&cx, 0, q.len());
-    let k_perm = perm(&cx, 1, k.len());
-    let keys = keys.iter().map(|it| k_perm[*it]).collect();
-    multiply(&mut cx, [(Value::Operand(0), q_perm), (Value::Operand(1), keys)], out, None)?;
+    let q_perm = perm(&cx, ATTENTION_PERMS[0], q.len());
+    let k_perm = perm(&cx, ATTENTION_PERMS[1], k.len());
+    let keys = in_order(&k_perm, &keys);
+    let own = (0..dims.len()).collect();
+    multiply(&mut cx, [(Value::Operand(0), q_perm), (Value::Operand(1), keys)], (out, own))?;
     let products = only(cx.emit())?;
 
     if cx.has(3) {
@@ -63,35 +64,43 @@ fn attention(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
 
     let out = cx.output(0)?;
     let own = (0..dims.len()).collect();
-    let v_perm = perm(&cx, 2, v.len());
-    let out_perm = cx.attrs.ints("out_perm").map(<[i64]>::to_vec);
-    multiply(&mut cx, [(weights, own), (Value::Operand(2), v_perm)], out, out_perm.as_deref())?;
+    let v_perm = perm(&cx, ATTENTION_PERMS[2], v.len());
+    let out_perm = perm(&cx, "out_perm", cx.b.buffer_dims(out).len());
+    multiply(&mut cx, [(weights, own), (Value::Operand(2), v_perm)], (out, out_perm))?;
     cx.finish()
 }
 
 /// The dimensions of an operand as it is read.
 fn as_read(cx: &Legalizer<'_>, i: usize) -> BuildResult<Dims> {
     let own = cx.arg_dims(i)?;
-    Ok(perm(cx, i, own.len()).iter().map(|it| own[*it]).collect())
+    Ok(in_order(own, &perm(cx, ATTENTION_PERMS[i], own.len())).into())
 }
 
-/// Which dimension of an operand each is that is read; inference checked the attribute.
-fn perm(cx: &Legalizer<'_>, i: usize, rank: usize) -> Vec<usize> {
-    match cx.attrs.ints(ATTENTION_PERMS[i]) {
+/// A permutation that inference checked; without the attribute all stays where it is.
+fn perm(cx: &Legalizer<'_>, name: &str, rank: usize) -> Vec<usize> {
+    match cx.attrs.ints(name) {
         None => (0..rank).collect(),
-        Some(_) => cx.axes_attr(ATTENTION_PERMS[i]),
+        Some(_) => cx.axes_attr(name),
     }
+}
+
+/// Elements in the order of a permutation.
+fn in_order<T: Copy>(own: &[T], perm: &[usize]) -> Vec<T> {
+    perm.iter().map(|it| own[*it]).collect()
+}
+
+/// What has these elements in the order of a permutation.
+fn undone(read: &[Dim], perm: &[usize]) -> Dims {
+    let mut own = Dims::from(read);
+    perm.iter().zip(read).for_each(|(to, it)| own[*to] = *it);
+    own
 }
 
 /// Whether the routine reads what the operands are.
 fn fits(cx: &Legalizer<'_>, [q, k, v]: [&[Dim]; 3]) -> BuildResult<bool> {
     let mask = if cx.has(3) { Some(cx.arg_dims(3)?) } else { None };
-    let mut out = Dims::from(cx.result_dims(0)?);
-    if cx.attrs.ints("out_perm").is_some() {
-        let own = out.clone();
-        let perm = cx.axes_attr("out_perm");
-        perm.iter().zip(&own).for_each(|(to, dim)| out[*to] = *dim);
-    }
+    let own = cx.result_dims(0)?;
+    let out = undone(own, &perm(cx, "out_perm", own.len()));
     let operands = Operands { q, k, v, mask, out: &out };
     Ok(operands.fit(cx.caller, cx.arg(0)?.dtype) && keeps_neighbours(cx.attrs))
 }
@@ -113,22 +122,13 @@ fn broadcast(cx: &mut Legalizer<'_>, a: &[Dim], b: &[Dim]) -> Result<Dims, Diagn
 fn multiply(
     cx: &mut Legalizer<'_>,
     [(a, a_perm), (b, b_perm)]: [(Value, Vec<usize>); 2],
-    out: BufferId,
-    out_perm: Option<&[i64]>,
+    (out, out_perm): (BufferId, Vec<usize>),
 ) -> BuildResult<()> {
     let (a, b) = (cx.buffer(a)?, cx.buffer(b)?);
-    let as_read = |own: Dims, perm: &[usize]| -> Dims { perm.iter().map(|it| own[*it]).collect() };
-    let a_dims = as_read(cx.b.buffer_dims(a), &a_perm);
-    let b_dims = as_read(cx.b.buffer_dims(b), &b_perm);
+    let a_dims = in_order(&cx.b.buffer_dims(a), &a_perm);
+    let b_dims = in_order(&cx.b.buffer_dims(b), &b_perm);
     // Dimension `i` of the result is that of the product at this place.
-    let order = |rank: usize| -> Vec<usize> {
-        let given = out_perm.map(|it| it.iter().filter_map(|it| usize::try_from(*it).ok()).collect());
-        given.unwrap_or_else(|| (0..rank).collect())
-    };
-    let own = cx.b.buffer_dims(out);
-    let order = order(own.len());
-    let mut out_dims = own.clone();
-    order.iter().zip(&own).for_each(|(to, dim)| out_dims[*to] = *dim);
+    let out_dims = undone(&cx.b.buffer_dims(out), &out_perm);
     let mut axes: Vec<Axis> = cx.b.axes("b", &out_dims[..out_dims.len() - 2]).to_vec();
     let batch = cx.b.vars(&axes);
     let sum = cx.b.axis("k", a_dims[a_dims.len() - 1]);
@@ -139,16 +139,10 @@ fn multiply(
     let (k, n) = (cx.b.var(sum), cx.b.var(columns));
     a_at.extend([cx.b.var(rows), k]);
     b_at.extend([k, n]);
-    let placed = |at: Dims, perm: &[usize]| {
-        let mut own = at.clone();
-        perm.iter().zip(&at).for_each(|(to, index)| own[*to] = *index);
-        own
-    };
-    let (a, b) = (cx.b.load(a, placed(a_at, &a_perm))?, cx.b.load(b, placed(b_at, &b_perm))?);
+    let (a, b) = (cx.b.load(a, undone(&a_at, &a_perm))?, cx.b.load(b, undone(&b_at, &b_perm))?);
     let value = product(cx, a, b)?;
     let at = cx.b.vars(&axes);
-    let at: Dims = order.iter().map(|it| at[*it]).collect();
-    cx.reduce_into(&axes, &[sum], Combine::Sum, out, &at, value)
+    cx.reduce_into(&axes, &[sum], Combine::Sum, out, &in_order(&at, &out_perm), value)
 }
 
 /// Products with the scale and the mask.
