@@ -21,7 +21,7 @@ pub(crate) fn check(list: &PassList) -> Result<(), Diagnostic> {
 }
 
 fn named(name: &str) -> Option<Cpu> {
-    TARGETS.into_iter().find(|it| it.to_string() == name)
+    name.parse().ok().filter(|it| TARGETS.contains(it))
 }
 
 /// What counts of a list where such code is made.

@@ -131,7 +131,11 @@ impl<'v> Halves<'v> {
             if missing.is_empty() {
                 let data = self.apply(definition, &known, &mut budget)?;
                 let rounded = off.filter(|_| value != root && !matches!(definition.how, How::View(_)));
-                known.insert(value, rounded.map_or_else(|| data.clone(), |it| it.of(&data)));
+                let data = match rounded {
+                    Some(it) => it.of(data),
+                    None => data,
+                };
+                known.insert(value, data);
             } else if stack.len() > 10_000 {
                 return Err(Stop::Skipped);
             } else {
@@ -226,9 +230,9 @@ impl Off {
         Off { seed: 2, sign: -1.0 },
     ];
 
-    fn of(self, data: &TensorData) -> TensorData {
+    fn of(self, data: TensorData) -> TensorData {
         if !data.dtype().is_float() {
-            return data.clone();
+            return data;
         }
         let unit = 2f64.powi(1 - data.dtype().digits() as i32);
         let mut signs = Choices::random(self.seed, u64::MAX);
