@@ -242,9 +242,9 @@ impl Settled {
         self.0.chaos.filter(|it| it.1 == u64::MAX).map(|it| it.0)
     }
 
-    /// The same with so many choices of a seed.
-    pub(crate) fn with_chaos(&self, seed: u64, fuel: u64) -> Settled {
-        Settled(ModelArgs { chaos: Some((seed, fuel)), ..self.0.clone() })
+    /// The same with so many choices of a seed, or with the usual ones alone.
+    pub(crate) fn with_chaos(&self, chaos: Option<(u64, u64)>) -> Settled {
+        Settled(ModelArgs { chaos, ..self.0.clone() })
     }
 
     /// The compiler with these choices.

@@ -90,6 +90,9 @@ fn a_wrong_rule_is_found_and_shown_again() {
     let shown = run(&said.expect("a command").split(' ').collect::<Vec<_>>());
     assert_eq!(shown.status, 0, "{}", shown.err);
     assert!(shown.out.contains("mul("), "{}", shown.out);
+    // Whatever other choices do beside is not looked at.
+    let chosen = run(&[&["bisect", "g.graph"], &given[..], &["--chaos", "5"]].concat());
+    assert_eq!(chosen.out, format!("off with the usual choices too\n{}", bisected.out));
 }
 
 /// The command that is said holds all that decides what is seen, and a shell reads it.

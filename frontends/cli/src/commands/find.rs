@@ -29,10 +29,13 @@ pub(crate) fn bisect(args: &BisectArgs) -> Result<ExitCode, Failure> {
                 say!("the compiled model computes what is expected, whichever choices seed {seed} makes");
                 return Ok(ExitCode::SUCCESS);
             }
-            Some(Culprit { fuel: 0, .. }) => say!("off with the usual choices too"),
+            Some(Culprit { fuel: 0, .. }) => {
+                say!("off with the usual choices too");
+                settled = settled.with_chaos(None);
+            }
             Some(Culprit { fuel, choice }) => {
                 say!("off with `--chaos {seed}:{fuel}`, and not with one choice less: {}", plain(&choice));
-                settled = settled.with_chaos(seed, fuel);
+                settled = settled.with_chaos(Some((seed, fuel)));
             }
         }
     }
@@ -79,7 +82,7 @@ fn asked<'c>(
 /// The choice of a seed with which a value is off.
 fn culprit(args: &BisectArgs, settled: &Settled, seed: u64) -> Result<Option<Culprit>, Failure> {
     // Whatever is asked about a model is asked of the usual compiler.
-    with_model(&args.model, &settled.with_chaos(seed, 0), |compiler, model, options| {
+    with_model(&args.model, &settled.with_chaos(None), |compiler, model, options| {
         let (search, inputs, expected) = asked(args, compiler, model, options)?;
         let build = |choices| settled.built_with(choices);
         Ok(find::bisect_choices(&search, model, &inputs, &expected, seed, build)?)

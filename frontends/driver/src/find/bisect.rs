@@ -3,7 +3,7 @@
 use super::reduce::{Reproducer, reduce};
 use super::trial::{Fault, Made, Search, call, evaluate, run};
 use crate::compare::{Difference, difference};
-use crate::{Artifact, CompileOptions, Compiler, Lowered, Model};
+use crate::{CompileOptions, Compiler, Library, Lowered, Model};
 use orogen_ir::choices::{Choices, Culprit, first_failure};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::ops::OpRegistry;
@@ -159,18 +159,18 @@ pub fn bisect_choices(
     let options = options(search);
     first_failure(seed, |choices| {
         let artifact = build(choices)?.compile(model, &options)?;
-        let values = call(&artifact, inputs)?;
-        let off = first_off(search, &artifact_outputs(&artifact)?, &values, expected)?;
-        Ok((off.is_some(), artifact.report.choices.clone()))
+        let library = artifact.load()?;
+        let values = call(&library, inputs)?;
+        let off = first_off(search, &library_outputs(&library), &values, expected)?;
+        Ok((off.is_some(), artifact.report.choices))
     })
 }
 
 /// Names of the outputs of a compiled model.
-fn artifact_outputs(artifact: &Artifact) -> Result<Vec<String>, Diagnostics> {
-    let library = artifact.load()?;
+fn library_outputs(library: &Library) -> Vec<String> {
     let functions = &library.signature().functions;
     let main = library.signature().function("main").or(functions.first());
-    Ok(main.map_or_else(Vec::new, |it| it.outputs.iter().map(|it| it.name.clone()).collect()))
+    main.map_or_else(Vec::new, |it| it.outputs.iter().map(|it| it.name.clone()).collect())
 }
 
 fn output_names(plan: Option<&Lowered>) -> Vec<String> {

@@ -4,7 +4,7 @@ use super::slice::Slice;
 use crate::compare::{Difference, Limits, difference};
 use crate::frontend::{IrModel, IrText};
 use crate::tensors::{to_data, to_tensor};
-use crate::{Artifact, CompileOptions, Compiler, Lowered, Model, OptIn};
+use crate::{CompileOptions, Compiler, Library, Lowered, Model, OptIn};
 use indexmap::IndexMap;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::flow::Module;
@@ -122,18 +122,17 @@ pub(super) fn run(
     options: &CompileOptions,
     inputs: &[TensorData],
 ) -> Result<Vec<TensorData>, Diagnostics> {
-    call(&compiler.compile(model, options)?, inputs)
+    call(&compiler.compile(model, options)?.load()?, inputs)
 }
 
 /// Runs code.
 ///
 /// # Errors
 /// What fails when it runs.
-pub(super) fn call(artifact: &Artifact, inputs: &[TensorData]) -> Result<Vec<TensorData>, Diagnostics> {
+pub(super) fn call(library: &Library, inputs: &[TensorData]) -> Result<Vec<TensorData>, Diagnostics> {
     let failed = |it: orogen_runtime::RuntimeError| {
         Diagnostics::from(Diagnostic::error("D038", format!("the compiled model fails: {it}")))
     };
-    let library = artifact.load()?;
     let tensors = inputs.iter().map(to_tensor).collect::<Result<Vec<_>, _>>().map_err(failed)?;
     let outputs = library.run(&tensors).map_err(failed)?;
     outputs.iter().map(|it| to_data(it).ok_or_else(|| tensor(Value::None).unwrap_err())).collect()
