@@ -112,6 +112,7 @@ fn sums_whose_length_a_call_says_do_not_wrap() -> Result<()> {
                 let expected = sums(&a, &b, points);
                 let most = 255.0 * 255.0 * 0.25 * k as f64;
                 run(graph.clone(), OptIn::DataflowIr, &[&a, &b], |cpu, y| {
+                    ensure!(y.dims() == [m, n], "{:?}", y.dims());
                     for (found, sum) in y.to_f64().into_iter().zip(&expected) {
                         let wanted = *sum as f64 * 0.25;
                         let near = (found - wanted).abs() <= most * 1e-6;
@@ -165,6 +166,7 @@ fn products_are_exact_to_the_ends_of_the_sum() -> Result<()> {
                 }
                 for opt_in in [OptIn::Legacy, OptIn::DataflowIr] {
                     run(graph.clone(), opt_in, &inputs, |cpu, y| {
+                        ensure!(y.dims() == [dims[0], dims[2]], "{:?}", y.dims());
                         for (found, wanted) in y.to_f64().into_iter().zip(&expected) {
                             let equal = found == f64::from(*wanted);
                             ensure!(equal, "{of_a}·{of_b} {points:?} {dims:?} {cpu:?}: {found} for {wanted}");
