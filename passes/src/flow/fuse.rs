@@ -7,7 +7,7 @@ use crate::manager::{Changed, Fact, Facts, Pass, PassCx};
 use crate::rules::fusion::{KernelCall, Merging};
 use crate::rules::kernels::KernelInterner;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
-use orogen_ir::flow::{BindingId, BlockKind, Editor, Module, Rhs, ValueDef, ValueId};
+use orogen_ir::flow::{BindingId, BlockKind, Editor, Module, Rhs, ValueDef};
 use orogen_ir::types::Source;
 
 /// Merges kernels.
@@ -70,11 +70,7 @@ fn absorb_one(
         if !single || editor.block_of(producer) != editor.block_of(id) {
             continue;
         }
-        let is_constant = |value: &ValueId| match editor.value(*value).def {
-            ValueDef::Result(made, _) => matches!(editor.binding(made).rhs, Rhs::Constant(_)),
-            _ => false,
-        };
-        let constant = first_args.iter().all(is_constant);
+        let constant = first_args.iter().all(|it| editor.constant_data(*it).is_some());
         let maker =
             KernelCall { id: producer, kernel: first, sizes: first_sizes, args: first_args, constant };
         let consumer = KernelCall { id, kernel: callee, sizes, args, constant: false };

@@ -59,8 +59,7 @@ fn absorb_one(editor: &mut GraphEditor<'_>, id: NodeId, merging: &mut Merging<'_
         if !single {
             continue;
         }
-        let constant =
-            producer.inputs.iter().all(|it| matches!(editor.node(it.node).kind, NodeKind::Constant(_)));
+        let constant = producer.inputs.iter().all(|it| editor.constant_data(*it).is_some());
         let maker = KernelCall { id: edge.node, kernel: first, sizes: &[], args: &producer.inputs, constant };
         let consumer = KernelCall { id, kernel, sizes: &[], args: &node.inputs, constant: false };
         let aborts = [(edge.node, first), (id, kernel)].map(|(id, it)| merging.aborts(&*editor, id, it));
