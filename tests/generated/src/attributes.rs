@@ -3,7 +3,7 @@
 use crate::value::{Extent, Kind, Val, extents, is_fixed, symbol};
 use orogen_ir::types::{DType, TensorData};
 use orogen_onnx::dtype_of;
-pub(crate) use orogen_onnx::proto::attribute::{float, floats, graph, int, ints, text};
+pub(crate) use orogen_onnx::proto::attribute::{float, floats, graph, int, ints, text, texts};
 use orogen_onnx::proto::*;
 use orogen_reference::Value;
 

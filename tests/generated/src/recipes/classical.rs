@@ -2,11 +2,10 @@
 
 use super::Table;
 use super::microsoft::call;
-use crate::attributes::{float, floats, int, ints, text};
+use crate::attributes::{float, floats, int, ints, text, texts};
 use crate::draw::{Draft, Draw, Fill, Id};
 use crate::value::{Rounding, is_fixed};
 use orogen_ir::types::{DType, TensorData};
-use orogen_onnx::proto::{AttributeProto, attribute_type};
 
 /// Of `ai.onnx.ml`.
 pub(super) const CLASSICAL: Table = &[
@@ -29,12 +28,6 @@ pub(super) const RECIPES: Table = &[
 ];
 
 const ML: &str = "ai.onnx.ml";
-
-/// An attribute that is a list of texts.
-fn texts(name: &str, list: &[&str]) -> AttributeProto {
-    let strings = list.iter().map(|it| it.as_bytes().to_vec().into()).collect();
-    AttributeProto { name: name.into(), strings, kind: attribute_type::STRINGS, ..AttributeProto::default() }
-}
 
 /// Rows of floats of a known width.
 fn rows(draw: &mut Draw<'_>) -> Option<(Id, usize)> {
