@@ -1,6 +1,8 @@
 //! Models made in memory.
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "each test uses its part")]
 
+use anyhow::{Context, Result, ensure};
+use orogen::{CompileOptions, Model, OptIn};
 use orogen_ir::types::{DType, TensorData};
 pub use orogen_onnx::proto::attribute::{float, int, ints, text, texts};
 use orogen_onnx::proto::*;
@@ -49,4 +51,18 @@ pub fn model(domain: &str, graph: GraphProto) -> ModelProto {
         opset_import.push(OperatorSetIdProto { domain: domain.into(), version: 1 });
     }
     ModelProto { ir_version: 10, graph: Some(Box::new(graph)), opset_import, ..ModelProto::default() }
+}
+
+/// Whether the library of a model is no larger than its file and a tenth of it.
+pub fn is_no_larger(what: &str, model: &ModelProto) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (file, library) = (folder.path().join("model.onnx"), folder.path().join("model.so"));
+    std::fs::write(&file, model.to_bytes())?;
+    let options = CompileOptions { opt_in: OptIn::DataflowIr, ..CompileOptions::default() };
+    let artifact = orogen::compile(&Model::open(&file)?, &options);
+    artifact.with_context(|| what.to_owned())?.write_library(&library)?;
+    let [from, to] = [&file, &library].map(|it| std::fs::metadata(it).map(|it| it.len()));
+    let (from, to) = (from?, to?);
+    ensure!(to <= from + from / 10, "{what}: {to} bytes of {from}");
+    Ok(())
 }
