@@ -232,7 +232,13 @@ impl Settled {
             add("--cpu", args.cpu.map(|it| it.to_string()));
             add("--threads", args.threads.map(|it| it.to_string()));
             add("--passes", args.list());
-            add("--chaos", args.chaos.map(|(seed, fuel)| format!("{seed}:{fuel}")));
+            add(
+                "--chaos",
+                args.chaos.map(|(seed, fuel)| match fuel {
+                    u64::MAX => seed.to_string(),
+                    fuel => format!("{seed}:{fuel}"),
+                }),
+            );
         }
         words
     }
