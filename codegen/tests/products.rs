@@ -6,6 +6,7 @@ mod harness;
 
 use harness::{all_cpus, assert_close, call, compiled_with, in_memory, with_constants};
 use orogen_ir::loops::{parse_program, verify};
+use orogen_ir::types::TensorData;
 use orogen_reference::eval_program;
 
 /// Checks a kernel with its inputs `constants` as constants, and all as inputs; `chosen` stands in what was chosen.
@@ -476,5 +477,35 @@ fn products_share_a_constant() {
                 }
             }
         }
+    }
+}
+
+/// Products of integers that are added as floats: of 16 bits, two may be more than an integer of 32 bits holds.
+#[test]
+fn sums_of_integers_as_floats() {
+    let text = |number: &str| {
+        format!(
+            "kernel @product {{
+  in %a: {number}[5, 130]
+  in %w: {number}[130, 33]
+  out %y: f32[5, 33]
+  for i < 5, j < 33 {{ %y[i, j] = sum k < 130 {{ cast<f32>({} * {}) }} }}
+}}
+",
+            term("%a[i, k]", "i32", None),
+            term("%w[k, j]", "i32", None),
+        )
+    };
+    check(&text("u8"), &["w"], "added as floats");
+    let program = parse_program(&text("i16")).unwrap_or_else(|it| panic!("{it}"));
+    let (plan, _, given) = with_constants(&program, &[], &[], 5);
+    let large = |it: &TensorData| {
+        TensorData::from_f64(it.dtype(), it.dims(), it.to_f64().into_iter().map(|it| 300.0 * it.abs()))
+    };
+    let given: Vec<TensorData> = given.iter().map(large).collect();
+    let expected = eval_program(&program, &[], &given).unwrap();
+    for options in all_cpus() {
+        let got = call(&in_memory(&compiled_with(&plan, &options), true), &given).unwrap();
+        assert_close(&options.cpu.to_string(), &got[0], &expected[0]);
     }
 }

@@ -39,9 +39,9 @@ pub(crate) fn products(program: &TensorProgram, stage: &Stage) -> Option<Product
     let dtype = program.buffers[stage.buffer].dtype;
     if let Expr::Cast(DType::F32, value) = program.exprs[stage.value] {
         let Expr::Binary(BinaryOp::Mul, x, y) = program.exprs[value] else { return None };
-        let factor = |id| {
-            integer(program, id, DType::I32, Width::W32).filter(|it| it.element.is_paired(it.zero.is_some()))
-        };
+        // Bytes at most, so that no part of a sum wraps: two products of 16 bits may be too large for 32.
+        let factor =
+            |id| integer(program, id, DType::I32, Width::W32).filter(|it| it.element.is_paired(true));
         let terms = [factor(x)?, factor(y)?];
         let exact = dtype == DType::F32 && program.dtype_of(value) == DType::I32;
         return exact.then_some(Products { arithmetic: Arithmetic::Pairs, floats: true, terms });
