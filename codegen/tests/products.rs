@@ -509,3 +509,32 @@ fn sums_of_integers_as_floats() {
         assert_close(&options.cpu.to_string(), &got[0], &expected[0]);
     }
 }
+
+/// Scales that are some columns of a larger table.
+#[test]
+fn scales_between_others() {
+    for (first, chosen) in [(0, "scaled in blocks"), (33, "")] {
+        let text = format!(
+            "kernel @product {{
+  in %a: f32[5, 64]
+  in %w: i8[64, 33]
+  in %scale: f32[4, 66]
+  out %y: f32[5, 33]
+  for i < 5, j < 33 {{
+    %y[i, j] = sum b < 4, k < 16 {{ %a[i, 16*b + k] * (cast<f32>(%w[16*b + k, j]) * %scale[b, j + {first}]) }}
+  }}
+}}
+"
+        );
+        let program = parse_program(&text).unwrap_or_else(|it| panic!("{it}\n{text}"));
+        let (plan, all, given) = with_constants(&program, &[], &["w", "scale"], 5);
+        let expected = eval_program(&program, &[], &all).unwrap();
+        for options in all_cpus() {
+            let compiled = compiled_with(&plan, &options);
+            let strategy = compiled.kernels()[0].strategy.clone();
+            assert!(strategy.iter().any(|it| it.contains(chosen)), "{strategy:?}\n{text}");
+            let got = call(&in_memory(&compiled, true), &given).unwrap();
+            assert_close(&format!("{} {strategy:?}", options.cpu), &got[0], &expected[0]);
+        }
+    }
+}

@@ -112,28 +112,27 @@ pub(super) fn block_scales(
         let dims = s.program.buffers[buffer].dims.clone();
         let elements = s.shapes.product(&dims).ok()?;
         let elements = s.shapes.as_int(elements)?;
-        // Those of one product follow those of the one before.
         let first = s.shapes.as_int(access.rest)?;
         let own = if stride == 0 { count } else { columns.checked_mul(count)? };
-        let follow = first % own == 0 && elements % own == 0;
-        let (groups, group_stride, group) = match first {
-            _ if follow && stride.max(depth_stride) <= own => (elements / own, own, first / own),
-            0 => (1, 0, 0),
-            _ => return None,
+        // Those of one product follow those of the one before, or they are alone.
+        let follow = (first % own == 0 && elements % own == 0).then_some((elements / own, own, first / own));
+        let alone = (first == 0).then_some((1, 0, 0));
+        let room = usize::try_from(elements).ok()?;
+        let of_groups = |(groups, group_stride, group)| {
+            let panels = Panels {
+                element: element.bytes(),
+                stride,
+                depth_stride,
+                groups,
+                group_stride,
+                in_a_byte: if i == 1 { shared.zeros_in_a_byte } else { 1 },
+                ..Panels::plain(columns, count, width)
+            };
+            panels.fits(room).then_some((panels, group))
         };
-        let panels = Panels {
-            element: element.bytes(),
-            stride,
-            depth_stride,
-            groups,
-            group_stride,
-            in_a_byte: if i == 1 { shared.zeros_in_a_byte } else { 1 },
-            ..Panels::plain(columns, count, width)
-        };
-        let group = s.shapes.int(group);
-        let fits = panels.fits(usize::try_from(elements).ok()?);
-        let constant = Constant { place, panels, group };
-        fits.then(|| ScalePart::Each(Box::new((access, element, constant))))
+        let (panels, group) = [follow, alone].into_iter().flatten().find_map(of_groups)?;
+        let constant = Constant { place, panels, group: s.shapes.int(group) };
+        Some(ScalePart::Each(Box::new((access, element, constant))))
     };
     let parts = parts.iter().enumerate().map(&mut part).collect::<Option<Vec<_>>>()?;
     Some(BlockScales { length, count, joined: shared.joined, parts })
