@@ -103,8 +103,12 @@ impl Weight {
             return Some(Weight { scale: Some(scale), ..plain(number) });
         }
         let Expr::Cast(DType::F32, value) = program.exprs[value] else { return None };
+        let difference = program.dtype_of(value);
         let Expr::Binary(BinaryOp::Sub, value, zero) = program.exprs[value] else { return None };
-        // A difference of integers of 16 bits is one of `f32`.
+        // A difference of integers of 16 bits is one of `f32`, where it does not wrap.
+        if !difference.is_signed_int() || difference.bits() < 32 {
+            return None;
+        }
         let narrow = |id: ExprId| number(program, id).filter(|it| program.dtype_of(*it).bits() <= 16);
         let zero = match program.exprs[zero] {
             Expr::Int(zero, _) if (-0x8000..=0xFFFF).contains(&zero) => Zero::Known(zero),
@@ -268,4 +272,42 @@ fn is_behind(program: &TensorProgram, dim: Dim, axis: Sym) -> bool {
         [(id, 1)] => by == 1 && *shapes.atom(*id) == Atom::Sym(axis),
         _ => false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{parse_program, verify};
+    use super::*;
+
+    /// Whether weights go into the product of a recurrence.
+    fn goes_into(weight: &str) -> bool {
+        let text = format!(
+            "kernel @recurrence {{
+  in %w: i8[6, 5]
+  in %half: f16[6, 5]
+  in %zero: i8[6]
+  in %x: f32[2, 5]
+  out %y: f32[2, 6]
+  local %wide: f32[6, 5]
+  for i < 6, j < 5 {{ %wide[i, j] = {weight} * f32(0.5) }}
+  loop t < 3 {{
+    for p < 2, q < 6 {{ %y[p, q] = sum k < 5 {{ %x[p, k] * %wide[q, k] }} }}
+  }}
+}}
+"
+        );
+        let mut program = parse_program(&text).unwrap_or_else(|it| panic!("{it}\n{text}"));
+        let into = into_products(&mut program, 1).is_some();
+        assert!(!into || verify(&program).is_ok(), "{text}");
+        into
+    }
+
+    #[test]
+    fn differences_that_round_or_wrap_stay() {
+        assert!(goes_into("cast<f32>(cast<i32>(%w[i, j]) - cast<i32>(%zero[i]))"));
+        assert!(goes_into("cast<f32>(cast<i32>(%w[i, j]) - i32(3))"));
+        assert!(!goes_into("cast<f32>(%w[i, j] - %zero[i])"));
+        assert!(!goes_into("cast<f32>(%w[i, j] - i8(-128))"));
+        assert!(!goes_into("cast<f32>(%half[i, j] - cast<f16>(%zero[i]))"));
+    }
 }
