@@ -232,7 +232,7 @@ pub const STANDARD: &[PassDef] = &[
         details: "It finds the forms of `name-attention`, and operators `attention` of a program; what becomes one kernel is \
                   marked `fused`, and `legalize` calls the routine. It goes over the keys block by block and keeps the \
                   largest score and the sum of each row. Transposes around it are read and written in place. What \
-                  has fewer scores than the options say stays as it is written, since they stay in the cache. Operators that \
+                  has fewer scores than the options say stays as it is written, or has the kernels of its parts where queries alone are too wide, since they stay in the cache. Operators that \
                   do not fit (f64, leading dimensions that may differ) keep the kernels of their parts.",
         laws: &["scores are f32, whatever the operands are", "what is not known to fit stays an operator"],
         step: Step::Simplify,

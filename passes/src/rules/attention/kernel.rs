@@ -5,7 +5,8 @@
 //! When: scores of a head would not stay in the cache. Products of few rows read each key once, and products of wide rows
 //! take so long that scores do not count.
 //!
-//! * **AK1** What is not known to be large enough stays as it is written, unless the pass is told to take what is open.
+//! * **AK1** What is not known to be large enough becomes no kernel, unless the pass is told to take what is open. It stays as it
+//!   is written; where its queries alone are too wide, which only the operator says, it is named.
 //! * **AK2** What is not known to fit the routine keeps the kernels of its parts.
 //! * **AK3** A transpose is taken in only where rows or columns stay neighbours in memory.
 
