@@ -159,6 +159,10 @@ pub struct EqualExtents {
 
 /// The version of a program in which nothing is broadcast; `None` if the sizes of a call decide no broadcast of it.
 pub fn equal_extents(program: &TensorProgram) -> Option<EqualExtents> {
+    // Factors are made of sizes.
+    if program.sizes.is_empty() {
+        return None;
+    }
     let mut found = Broadcasts { shapes: program.shapes.clone(), ..Broadcasts::default() };
     let mut dims = program.exprs.iter().flat_map(|(_, expr)| dims_of(expr));
     if !dims.any(|it| has_factor(&mut found.shapes, it)) {
