@@ -4,8 +4,8 @@
 //! What selection proves before it calls ([`RowProgram::laws`]):
 //!
 //! * **R1** `n` and the number of rows are at least 0: the tail of a row is what whole vectors leave of `n`, so that a
-//!   negative one would have a tail.
-//!   Where the code for a vector is long, and rows are known to be whole vectors, there is no tail.
+//!   negative one would have a tail. Where the code for a vector is long, and rows are known to be whole vectors, there is
+//!   no tail.
 //! * **R2** Neighbours in a row are neighbours in memory; a pointer to one element does not move along the row.
 //!
 //! What holds by construction: a row that one stage makes is read by later ones at the same place alone, and rows of

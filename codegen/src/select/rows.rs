@@ -21,7 +21,7 @@ use crate::vector::Width;
 /// Most elements of a reduction that is computed for a vector of results at a time, and least results of it.
 const MOST_SHORT: i64 = 4;
 const MANY: i64 = 64;
-/// Elements in one unit of parallel work of a flat loop.
+/// Elements in one unit of parallel work of a flat loop: whole vectors, so that rows of whole vectors stay such rows.
 const FLAT_UNIT: i64 = 4096;
 
 /// The longest prefix of `run` that can be computed row by row.

@@ -384,8 +384,8 @@ struct Row<'a> {
 
 impl Row<'_> {
     /// Takes in the windows of the block, of so many vectors, whose first output reads from these positions on the axes of
-    /// rows, from column `ix` on, and of those in the rows after it. With `left`, the number of outputs still to do, loads are masked to what
-    /// lies in the image.
+    /// rows, from column `ix` on, and of those in the rows after it. With `left`, the number of outputs still to do, loads
+    /// are masked to what lies in the image.
     fn accumulate(
         &self,
         b: &mut Builder,

@@ -35,8 +35,8 @@ pub enum Layout {
 ///
 /// The function takes, all 64-bit: `a`, `b`, `c` (pointers), `m`, `n`, `k`, `lda`, `ldb`, `ldc` (row strides in bytes;
 /// ignored for packed operands), `workspace` (a pointer, 64-byte aligned for speed), the first zero point of A and that
-/// of B where they have some, the panels of scales and of zero points where B is scaled in blocks, then the operands of the
-/// epilogue.
+/// of B where they have some, the panels of those scales and zero points of blocks of B that are in memory, then the operands
+/// of the epilogue.
 /// The workspace holds [`Gemm::workspace`] bytes. Sizes may be zero.
 #[derive(Debug, Clone)]
 pub struct Gemm {
