@@ -6,7 +6,7 @@ use orogen_ir::diag::Diagnostic;
 use orogen_passes::manager::PassList;
 
 /// All of them, each with less than those after it.
-pub(crate) const TARGETS: [Cpu; 4] = [Cpu::Baseline, Cpu::Avx2, Cpu::Avx512, Cpu::Avx512Vnni];
+const TARGETS: [Cpu; 4] = [Cpu::Baseline, Cpu::Avx2, Cpu::Avx512, Cpu::Avx512Vnni];
 
 /// Refuses a list with a target that is none.
 ///
@@ -39,4 +39,11 @@ pub(crate) fn list_for(list: &PassList, codegen: &CodegenOptions) -> PassList {
         Some(Cpu::Avx512Vnni) => has("avx512vnni"),
         Some(Cpu::Host) | None => false,
     })
+}
+
+/// What counts of a list for each of them, whatever the machine.
+pub(crate) fn lists(list: &PassList) -> impl Iterator<Item = PassList> {
+    let up_to =
+        |count: usize| list.for_target(|it| named(it).is_some_and(|it| TARGETS[..count].contains(&it)));
+    (1..=TARGETS.len()).map(up_to)
 }

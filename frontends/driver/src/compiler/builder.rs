@@ -343,12 +343,7 @@ fn fitting_everywhere(passes: &Passes, ops: &OpRegistry, list: Option<&PassList>
     let Some(list) = list.filter(|it| it.targets().next().is_some()) else {
         return fitting(passes, ops, list);
     };
-    let triple = "x86_64-unknown-linux-gnu".parse();
-    let triple = triple.unwrap_or_else(|_| CodegenOptions::default().triple);
-    targets::TARGETS.into_iter().try_for_each(|cpu| {
-        let codegen = CodegenOptions { cpu, triple: triple.clone(), ..CodegenOptions::default() };
-        fitting(passes, ops, Some(&targets::list_for(list, &codegen)))
-    })
+    targets::lists(list).try_for_each(|it| fitting(passes, ops, Some(&it)))
 }
 
 /// Whether the pipelines fit together, of a list or those that run by default, with what any accuracy admits. A list need
